@@ -1,0 +1,63 @@
+"""Everything that jobsearch raises on purpose.
+
+    JobSearchError
+    ├── TaxonomyError        labels cannot be read, imported or stored
+    │   └── DownloadError    the ESCO web API does not answer as it should
+    ├── EncoderError         a weight set cannot be read or does not fit
+    ├── IndexingError        an index cannot be built, read or published
+    │   ├── IndexNotFoundError   no index, or no version, of that name
+    │   ├── IndexFormatError     written by another format version
+    │   ├── IndexCorruptError    a file is missing, truncated or altered
+    │   └── EncoderMismatchError vectors and encoder do not belong together
+    ├── QueryError           a query, k or a filter that cannot be answered
+    └── StorageError         the disk is full, read-only or not ours
+
+Every message is one line: what was seen, what was expected, what to do next. The command line prints it
+and exits with 1; a service can show it as it is.
+"""
+
+from __future__ import annotations
+
+
+class JobSearchError(Exception):
+    """Base of all errors that jobsearch raises on purpose."""
+
+
+class TaxonomyError(JobSearchError):
+    """A taxonomy cannot be read, imported or stored."""
+
+
+class DownloadError(TaxonomyError):
+    """The ESCO web API did not give what was asked for."""
+
+
+class EncoderError(JobSearchError):
+    """A weight set is missing, incomplete, altered or of the wrong shape."""
+
+
+class IndexingError(JobSearchError):
+    """An index cannot be built, read or published."""
+
+
+class IndexNotFoundError(IndexingError):
+    """There is no index, or no version of it, of that name."""
+
+
+class IndexFormatError(IndexingError):
+    """The index was written in a format that this release does not read."""
+
+
+class IndexCorruptError(IndexingError):
+    """A file of the index is missing, truncated or altered."""
+
+
+class EncoderMismatchError(IndexingError):
+    """The vectors of the index were made by another encoder."""
+
+
+class QueryError(JobSearchError):
+    """The query, k or a filter cannot be answered."""
+
+
+class StorageError(JobSearchError):
+    """The disk is full, read-only or not ours to write."""
