@@ -1,0 +1,273 @@
+"""USE multilingual as a trainable Keras model: the network of `architecture`, for tuning.
+
+Written with `keras.ops` alone; only the tokenizer is TensorFlow's. For searching there is `lean`, which gives the
+same embeddings within 1e-5 and does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder import architecture as arch
+from jobsearch.encoder.protocol import Embeddings
+from jobsearch.encoder.text import Case, Tokenizer, prepare
+from jobsearch.encoder.tf import tensorflow
+from jobsearch.encoder.weights import WeightSet, table_rows
+from jobsearch.errors import EncoderError
+
+tf = tensorflow()
+import keras  # noqa: E402  (after TensorFlow, which it would import noisily)
+from keras import ops  # noqa: E402
+
+PADDING = -1
+# Tokens of one forward pass: bounds the memory of `encode` (about 20 kB a token).
+_BATCH_TOKENS = 16_384
+
+
+class NgramBranch(keras.layers.Layer):  # type: ignore[misc]
+    """One n-gram branch: project, normalise, two residual convolutions.
+
+    Args:
+        order: window size n, one of `architecture.ORDERS`.
+
+    Input: embedded tokens (batch, time, 512) and a mask (batch, time, 1) that is 0 on padding.
+    Output: (batch, time, 256), 0 on padding.
+    """
+
+    def __init__(self, order: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.order = order
+        self.left = arch.LEFT_CONTEXT[order]
+        width = arch.BRANCH_WIDTH
+        self.projection = self.add_weight(shape=(arch.TOKEN_WIDTH, width), name="proj")
+        self.projection_bias = self.add_weight(shape=(width,), name="proj_bias")
+        self.gamma = self.add_weight(shape=(width,), name="gamma")
+        self.beta = self.add_weight(shape=(width,), name="beta")
+        self.w1 = self.add_weight(shape=(order * width, width), name="w1")
+        self.b1 = self.add_weight(shape=(width,), name="b1")
+        self.w2 = self.add_weight(shape=(order * width, width), name="w2")
+        self.b2 = self.add_weight(shape=(width,), name="b2")
+
+    def named_weights(self) -> dict[str, Any]:
+        """Map tensor names of `architecture` to variables."""
+        variables = {
+            "proj": self.projection,
+            "proj_bias": self.projection_bias,
+            "gamma": self.gamma,
+            "beta": self.beta,
+            "w1": self.w1,
+            "b1": self.b1,
+            "w2": self.w2,
+            "b2": self.b2,
+        }
+        return {name: variables[part] for part, name in arch.branch_names(self.order).items()}
+
+    def call(self, embedded: Any, mask: Any) -> Any:
+        """Return c."""
+        projected = ops.matmul(embedded, self.projection) + self.projection_bias
+        x = (_normalise(projected) * self.gamma + self.beta) * mask
+        h = (ops.relu(self._convolve(x, self.w1) + self.b1) + x) * mask
+        return (ops.relu(self._convolve(h, self.w2) + self.b2) + h) * mask
+
+    def _convolve(self, x: Any, kernel: Any) -> Any:
+        """Window product of each position, zeros outside the sentence."""
+        time = ops.shape(x)[1]
+        padded = ops.pad(x, [[0, 0], [self.left, self.order - 1 - self.left], [0, 0]])
+        windows = [padded[:, place : place + time] for place in range(self.order)]
+        return ops.matmul(ops.concatenate(windows, axis=-1), kernel)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer."""
+        return {**super().get_config(), "order": self.order}
+
+
+class UseModel(keras.Model):  # type: ignore[misc]
+    """USE multilingual, from token ids to unit vectors.
+
+    Args:
+        train_table: whether the embedding table (65 M of 69 M weights) is trained too.
+
+    Input: int32 token ids (batch, time) with begin and end marks, `PADDING` behind shorter sentences.
+    Output: float32 (batch, 512), rows of unit length.
+    """
+
+    def __init__(self, train_table: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.train_table = train_table
+        self.table = self.add_weight(
+            shape=(arch.VOCABULARY, arch.TOKEN_WIDTH), initializer="zeros", trainable=train_table, name="table"
+        )
+        self.branches = [NgramBranch(order, name=f"ngram_order_{order}") for order in arch.ORDERS]
+        shapes = arch.dense_shapes()
+        branch_tensors = {name for branch in self.branches for name in branch.named_weights()}
+        self._top = {
+            name: self.add_weight(shape=shape, name=name.replace("/", "_"))
+            for name, shape in shapes.items()
+            if name not in branch_tensors
+        }
+        self.built = True
+
+    def named_weights(self) -> dict[str, Any]:
+        """Map tensor names of `architecture`, the table's apart, to variables."""
+        named = dict(self._top)
+        for branch in self.branches:
+            named.update(branch.named_weights())
+        return named
+
+    def call(self, token_ids: Any, training: bool = False) -> Any:
+        """Embed a padded batch of token ids."""
+        top = self._top
+        mask = ops.cast(ops.expand_dims(token_ids >= 0, -1), "float32")
+        embedded = ops.take(self.table, ops.maximum(token_ids, 0), axis=0) * mask
+        branches = [branch(embedded, mask) for branch in self.branches]
+        features = _normalise(ops.concatenate([embedded, *branches], axis=-1))
+        features = (features * top[arch.POOL_GAMMA] + top[arch.POOL_BETA]) * mask
+        length = ops.sum(mask, axis=1)
+        summed = ops.matmul(ops.sum(features, axis=1), top[arch.POOL_KERNEL]) + length * top[arch.POOL_BIAS]
+        s = summed / ops.sqrt(length)
+        y0 = ops.relu(ops.matmul(s, top[arch.D0]))
+        y1 = ops.relu(ops.matmul(s, top[arch.P1]) + ops.matmul(y0, top[arch.D1]))
+        y2 = ops.relu(ops.matmul(y1, top[arch.D2]))
+        out = ops.tanh(ops.matmul(y1, top[arch.P3]) + ops.matmul(y2, top[arch.D3]))
+        return out / ops.norm(out, axis=-1, keepdims=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the model, without its weights."""
+        return {"train_table": self.train_table, "name": self.name}
+
+
+def build_model(weights: WeightSet, *, train_table: bool = False) -> UseModel:
+    """Make the Keras model of a weight set.
+
+    Args:
+        weights: read, not kept; the table is unpacked to float32 (262 MB).
+        train_table: whether the embedding table is trained too.
+    """
+    model = UseModel(train_table=train_table, name="use")
+    for name, variable in model.named_weights().items():
+        variable.assign(weights.tensors[name])
+    model.table.assign(table_rows(weights.tensors, np.arange(arch.VOCABULARY)))
+    return model
+
+
+def extract_weights(model: UseModel, base: WeightSet, *, name: str, lineage: Mapping[str, Any]) -> WeightSet:
+    """Take the model's present weights as a weight set.
+
+    Args:
+        model: what `build_model` made, trained since.
+        base: the weight set it was made from: gives tokenizer, case, and the table where that was not trained.
+        name: name of the new weight set.
+        lineage: how the weights came to be.
+    """
+    tensors: dict[str, npt.NDArray[Any]] = {
+        tensor: np.asarray(variable, np.float32) for tensor, variable in model.named_weights().items()
+    }
+    if model.train_table:
+        # Half precision: 131 MB instead of 262, and far finer than the 6-bit steps that the base table has.
+        tensors[arch.TABLE] = np.asarray(model.table, np.float32).astype(np.float16)
+    else:
+        kept = (arch.TABLE, arch.TABLE_SCALE, arch.TABLE_OFFSET)
+        tensors.update({tensor: base.tensors[tensor] for tensor in kept if tensor in base.tensors})
+    return WeightSet(tensors, base.tokenizer_model, base.case, name, lineage)
+
+
+class KerasEncoder:
+    """The Keras model as an encoder: TensorFlow Text's tokenizer, then the network.
+
+    Args:
+        weights: the weight set.
+        model: a model of these weights, if one was built already.
+    """
+
+    def __init__(self, weights: WeightSet, model: UseModel | None = None) -> None:
+        self._weights = weights
+        self.model = model if model is not None else build_model(weights)
+        self._tokenize = _tokenizer(weights.tokenizer_model)
+        self._forward = tf.function(self.model, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+
+    @property
+    def name(self) -> str:
+        """Name of the weight set."""
+        return self._weights.name
+
+    @property
+    def dim(self) -> int:
+        """512."""
+        return arch.DIM
+
+    @property
+    def case(self) -> Case:
+        """The weight set's case setting."""
+        return self._weights.case
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the weight set; training the model does not change it, `extract_weights` makes a new one."""
+        return self._weights.fingerprint
+
+    def save(self, directory: Path) -> None:
+        """Write the weight set (see `WeightSet.save`)."""
+        self._weights.save(directory)
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return each text's token ids with begin and end marks, case setting applied."""
+        return self._tokenize(prepare(texts, self._weights.case))
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts (see `protocol.Encoder.encode`)."""
+        ids = self.token_ids(texts)
+        vectors = np.empty((len(ids), arch.DIM), np.float32)
+        # Longest last, so that a batch holds sentences of like length and little padding.
+        order = sorted(range(len(ids)), key=lambda position: len(ids[position]))
+        start = 0
+        while start < len(order):
+            stop = start + 1
+            while stop < len(order) and len(ids[order[stop]]) * (stop + 1 - start) <= _BATCH_TOKENS:
+                stop += 1
+            chosen = order[start:stop]
+            vectors[chosen] = self._forward(pad([ids[position] for position in chosen])).numpy()
+            start = stop
+        return vectors
+
+
+def pad(ids: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
+    """Lay sentences of token ids into one int32 array (batch, longest), `PADDING` behind the shorter ones."""
+    out = np.full((len(ids), max(map(len, ids), default=0)), PADDING, np.int32)
+    for row, sentence in zip(out, ids, strict=True):
+        row[: len(sentence)] = sentence
+    return out
+
+
+class _TensorFlowTextTokenizer:
+    def __init__(self, model: bytes) -> None:
+        import tensorflow_text
+
+        self._sentencepiece = tensorflow_text.SentencepieceTokenizer(model=model, out_type=tf.int32)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        ragged = self._sentencepiece.tokenize(tf.constant([text.encode() for text in texts]))
+        return [[arch.BEGIN_ID, *ids, arch.END_ID] for ids in ragged.to_list()]
+
+
+def _tokenizer(model: bytes) -> Tokenizer | _TensorFlowTextTokenizer:
+    """Return TensorFlow Text's tokenizer; where it has no build (Windows), the one that agrees with it."""
+    try:
+        return _TensorFlowTextTokenizer(model)
+    except ImportError:
+        return Tokenizer(model)
+    except Exception as error:
+        raise EncoderError(f"the tokenizer model cannot be read ({error}); make the weight set again") from error
+
+
+def _normalise(x: Any) -> Any:
+    """Zero mean and unit variance over the last axis."""
+    centred = x - ops.mean(x, axis=-1, keepdims=True)
+    variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+    return centred * ops.rsqrt(variance + arch.EPSILON)

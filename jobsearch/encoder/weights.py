@@ -1,0 +1,220 @@
+"""A weight set: the directory that describes an encoder completely.
+
+    config.json          format version, architecture, name, case, digests, lineage
+    weights.safetensors  the tensors, under the names of `architecture`
+    sp.model             the SentencePiece model
+
+Keras model and lean runtime read the same directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder import architecture as arch
+from jobsearch.encoder.tensorfile import read_tensors
+from jobsearch.encoder.text import CASES, Case
+from jobsearch.errors import EncoderError
+from jobsearch.files import storage_errors
+
+FORMAT_VERSION = 1
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "weights.safetensors", "sp.model"
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """Everything that decides an embedding, in memory or mapped from a directory.
+
+    Args:
+        tensors: the embedding table (uint8 with scale and offset, or float16/float32) and the dense float32 tensors,
+            under the names of `architecture`.
+        tokenizer_model: content of the SentencePiece model file.
+        case: `"keep"` leaves text as typed, `"lower"` lower-cases it first.
+        name: for people; does not identify the weights.
+        lineage: how the weights came to be; free of meaning for encoding.
+    """
+
+    tensors: Tensors
+    tokenizer_model: bytes
+    case: Case
+    name: str = arch.NAME
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.case not in CASES:
+            raise EncoderError(f"case is {self.case!r}, expected one of {', '.join(CASES)}")
+        check_tensors(self.tensors)
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 (hex) over names, types, shapes and values of all tensors, whatever the file format."""
+        digest = hashlib.sha256()
+        for name in sorted(self.tensors):
+            tensor = self.tensors[name]
+            digest.update(f"{name} {tensor.dtype.str} {tensor.shape}\n".encode())
+            digest.update(np.ascontiguousarray(tensor).view(np.uint8).data)
+        return digest.hexdigest()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over weights, tokenizer and settings: equal fingerprints give equal embeddings."""
+        return _fingerprint(self.weights_digest, _sha256(self.tokenizer_model), self.case)
+
+    def with_case(self, case: Case) -> WeightSet:
+        """Return the same weights with another case setting, and so another fingerprint."""
+        return self if case == self.case else replace(self, case=case)
+
+    def save(self, directory: Path) -> None:
+        """Write the weight set into `directory`, which the caller publishes (see `files.new_directory`).
+
+        Raises:
+            StorageError: the disk is full, read-only or not ours.
+        """
+        from safetensors.numpy import save_file
+
+        config = {
+            "format_version": FORMAT_VERSION,
+            "architecture": arch.NAME,
+            "name": self.name,
+            "dim": arch.DIM,
+            "case": self.case,
+            "weights_sha256": self.weights_digest,
+            "tokenizer_sha256": _sha256(self.tokenizer_model),
+            "fingerprint": self.fingerprint,
+            "lineage": dict(self.lineage),
+        }
+        with storage_errors(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            try:
+                save_file({name: np.ascontiguousarray(t) for name, t in self.tensors.items()}, directory / WEIGHTS)
+            except Exception as error:  # safetensors wraps the operating system's error in one of its own
+                raise _as_os_error(error) from error
+            (directory / TOKENIZER).write_bytes(self.tokenizer_model)
+            text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+            (directory / CONFIG).write_text(text, encoding="utf-8")
+
+
+def load_weights(directory: Path, *, verify: bool = True) -> WeightSet:
+    """Open a weight set; its tensors are views of the mapped file.
+
+    Args:
+        directory: what `WeightSet.save` wrote.
+        verify: compare weights and tokenizer with the digests in the config (about 0.1 s). Leave it on unless the
+            files were just checked by other means.
+
+    Raises:
+        EncoderError: something is missing, altered, of another format version or of the wrong shape.
+    """
+    config = read_config(directory)
+    if config.get("architecture") != arch.NAME:
+        raise EncoderError(f"{directory} holds a {config.get('architecture')!r} encoder, expected {arch.NAME!r}")
+    try:
+        weights = WeightSet(
+            tensors=read_tensors(directory / WEIGHTS),
+            tokenizer_model=(directory / TOKENIZER).read_bytes(),
+            case=config["case"],
+            name=config["name"],
+            lineage=config["lineage"],
+        )
+        seen = (weights.weights_digest, _sha256(weights.tokenizer_model)) if verify else None
+        expected = (config["weights_sha256"], config["tokenizer_sha256"])
+        stated = config["fingerprint"]
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise EncoderError(f"the weight set {directory} is incomplete: {name} is missing; make it again") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(f"the weight set {directory} cannot be read ({error}); make it again") from error
+    if (seen or expected) != expected or stated != _fingerprint(*expected, weights.case):
+        raise EncoderError(f"the weight set {directory} was altered: it does not match its digests; make it again")
+    # The digests were just checked (or are vouched for by the caller): do not compute them a second time.
+    weights.__dict__.update(weights_digest=expected[0], fingerprint=stated)
+    return weights
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read `config.json` of any encoder directory.
+
+    Raises:
+        EncoderError: it is missing, not JSON, or of another format version.
+    """
+    path = directory / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(f"no encoder in {directory}: {CONFIG} is missing; name a weight set, or `use`") from None
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path} cannot be read ({error}); make the weight set again") from error
+    if not isinstance(config, dict) or config.get("format_version") != FORMAT_VERSION:
+        seen = config.get("format_version") if isinstance(config, dict) else type(config).__name__
+        raise EncoderError(f"{path} has format version {seen}, this release reads {FORMAT_VERSION}; make it again")
+    return config
+
+
+def check_tensors(tensors: Tensors) -> None:
+    """Refuse tensors that are not USE multilingual's, saying which and how.
+
+    Raises:
+        EncoderError: a tensor is missing or has the wrong shape or type.
+    """
+    for name, shape in arch.dense_shapes().items():
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise EncoderError(f"the weight set lacks the tensor {name}; make it again")
+        if tensor.shape != shape or tensor.dtype != np.float32:
+            raise EncoderError(f"tensor {name} is {tensor.dtype} {tensor.shape}, expected float32 {shape}")
+    table = tensors.get(arch.TABLE)
+    if table is None:
+        raise EncoderError(f"the weight set lacks the tensor {arch.TABLE}; make it again")
+    if table.shape != (arch.VOCABULARY, arch.TOKEN_WIDTH):
+        raise EncoderError(f"the embedding table is {table.shape}, expected {(arch.VOCABULARY, arch.TOKEN_WIDTH)}")
+    if table.dtype == np.uint8:
+        for name in (arch.TABLE_SCALE, arch.TABLE_OFFSET):
+            part = tensors.get(name)
+            if part is None or part.shape != (arch.SHARDS,):
+                raise EncoderError(f"a uint8 embedding table needs {name} of shape ({arch.SHARDS},)")
+    elif table.dtype not in (np.float16, np.float32):
+        raise EncoderError(f"the embedding table is {table.dtype}, expected uint8, float16 or float32")
+
+
+def table_rows(tensors: Tensors, ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+    """Return the embedding table's rows for token ids, as float32 of shape (len(ids), 512)."""
+    table = tensors[arch.TABLE]
+    if table.dtype != np.uint8:
+        return np.asarray(table[ids], np.float32)
+    shard = ids % arch.SHARDS
+    rows: npt.NDArray[np.float32] = np.multiply(table[ids], tensors[arch.TABLE_SCALE][shard, None], dtype=np.float32)
+    rows += tensors[arch.TABLE_OFFSET][shard, None]
+    return rows
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _fingerprint(weights_digest: str, tokenizer_digest: str, case: str) -> str:
+    settings = {
+        "architecture": arch.NAME,
+        "case": case,
+        "weights": weights_digest,
+        "tokenizer": tokenizer_digest,
+    }
+    return _sha256(json.dumps(settings, sort_keys=True).encode())
+
+
+def _as_os_error(error: Exception) -> Exception:
+    text = str(error)
+    start = text.find("os error ")
+    if start < 0:
+        return error
+    digits = text[start + len("os error ") :].split(")", maxsplit=1)[0]
+    return OSError(int(digits), text) if digits.isdigit() else error
