@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from jobsearch.encoder.text import Case
+
 Embeddings = npt.NDArray[np.float32]
 
 
@@ -27,6 +29,10 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> str:
         """Hash (hex) over weights, tokenizer and settings: equal fingerprints give equal embeddings."""
+
+    @property
+    def case(self) -> Case:
+        """What is done to upper and lower case before encoding (see `text.CASES`)."""
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts.

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from jobsearch.encoder.architecture import BEGIN_ID, END_ID
 from jobsearch.errors import EncoderError
 
-Case = Literal["keep", "lower"]
-CASES: tuple[Case, ...] = ("keep", "lower")
+Case = Literal["keep", "lower", "lower-caps"]
+CASES: tuple[Case, ...] = ("keep", "lower", "lower-caps")
+
+
+def apply_case(text: str, case: Case) -> str:
+    """Lower-case all of `text` (`lower`), only if it is written all in capitals (`lower-caps`), or never (`keep`)."""
+    if case == "lower" or (case == "lower-caps" and text.isupper()):
+        return text.lower()
+    return text
+
+
+def default_case(languages: Iterable[str]) -> Case:
+    """Return the case setting for labels in these languages.
+
+    USE is cased, and vacancy titles are written in all manners. Lower-casing is worth a lot in English; in German,
+    where every noun has a capital, it costs, so there only texts all in capitals are lowered. The figures are in
+    `tests/benchmarks/README.md`.
+    """
+    return "lower-caps" if "de" in languages else "lower"
 
 
 def prepare(texts: Sequence[str], case: Case) -> list[str]:
@@ -24,7 +41,7 @@ def prepare(texts: Sequence[str], case: Case) -> list[str]:
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise EncoderError(f"text {position} is {type(text).__name__} ({text!r}), expected a string")
-        cased = text.lower() if case == "lower" else text
+        cased = apply_case(text, case)
         prepared.append(cased if cased.isascii() else cased.encode("utf-8", "replace").decode("utf-8"))
     return prepared
 

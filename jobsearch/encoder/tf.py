@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 from jobsearch.errors import EncoderError
 
 
 def tensorflow() -> ModuleType:
-    """Import TensorFlow (2 to 3 s), its own start-up log lines switched off unless the user asked for them.
+    """Import TensorFlow (2 to 3 s), with its start-up chatter switched off unless TF_CPP_MIN_LOG_LEVEL is set.
 
     Raises:
         EncoderError: TensorFlow is not installed or cannot be loaded.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        with _quiet():
+            try:
+                import tensorflow as tf
+            except ImportError as error:
+                raise EncoderError(
+                    f"TensorFlow is needed ({error}); run `pip install 'tensorflow>=2.21,<2.22'`"
+                ) from error
+            tf.constant(0)  # the runtime starts, and talks, at the first operation
+    return sys.modules["tensorflow"]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the C++ side writes to stderr before its own log level counts."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    kept = os.dup(2)
     try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise EncoderError(f"tuning needs TensorFlow ({error}); run `pip install 'tensorflow>=2.21,<2.22'`") from error
-    return tf  # type: ignore[no-any-return]
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  (a device, not a file of ours)
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

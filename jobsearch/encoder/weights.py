@@ -39,7 +39,7 @@ class WeightSet:
         tensors: the embedding table (uint8 with scale and offset, or float16/float32) and the dense float32 tensors,
             under the names of `architecture`.
         tokenizer_model: content of the SentencePiece model file.
-        case: `"keep"` leaves text as typed, `"lower"` lower-cases it first.
+        case: what is done to upper and lower case before encoding (see `text.apply_case`).
         name: for people; does not identify the weights.
         lineage: how the weights came to be; free of meaning for encoding.
     """

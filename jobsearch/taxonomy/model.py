@@ -197,6 +197,15 @@ class Taxonomy:
             "groups": len({group.uri for group in self.groups}),
         }
 
+    def language_counts(self) -> dict[str, dict[str, int]]:
+        """Occupations, skills and labels of each language."""
+        counts: dict[str, dict[str, int]] = {}
+        for concept in self.concepts:
+            own = counts.setdefault(concept.language, {"occupations": 0, "skills": 0, "labels": 0})
+            own[f"{concept.kind}s"] += 1
+            own["labels"] += len(concept.labels)
+        return dict(sorted(counts.items()))
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over all concepts, relations and hierarchies: equal content, equal fingerprint.

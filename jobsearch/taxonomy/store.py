@@ -79,7 +79,7 @@ def save_taxonomy(taxonomy: Taxonomy, directory: Path) -> None:
         about = {
             "format_version": FORMAT_VERSION,
             "source": asdict(taxonomy.source),
-            "languages": taxonomy.languages,
+            "languages": taxonomy.language_counts(),
             "counts": taxonomy.counts(),
             "fingerprint": taxonomy.fingerprint,
         }

@@ -1,0 +1,87 @@
+"""Finding an encoder by what a user would call it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobsearch.encoder import architecture as arch
+from jobsearch.encoder.lean import LeanEncoder
+from jobsearch.encoder.packaged import BASE_NAME, packaged_weights
+from jobsearch.encoder.protocol import Encoder
+from jobsearch.encoder.text import Case
+from jobsearch.encoder.weights import CONFIG, WeightSet, load_weights, read_config
+from jobsearch.errors import EncoderError
+from jobsearch.home import data_directory
+
+DEFAULT_CASE: Case = "lower"
+
+
+def models_directory() -> Path:
+    """Return the folder where weight sets are kept by name."""
+    return data_directory() / "models"
+
+
+def find_encoder(source: str = BASE_NAME, case: Case | None = None) -> Encoder:
+    """Return an encoder ready to encode, without TensorFlow wherever the network is the native one.
+
+    Args:
+        source: `use` (the packaged weights), the name of a tuned weight set, a weight set's directory, a SavedModel's
+            directory, or a TF-Hub handle (an address).
+        case: overrides the case setting that the source has; for a source without one the default is "lower".
+
+    Raises:
+        EncoderError: there is no such encoder, or it cannot be read.
+    """
+    found = find_weights(source, case)
+    return LeanEncoder(found) if isinstance(found, WeightSet) else found
+
+
+def find_weights(source: str = BASE_NAME, case: Case | None = None) -> WeightSet | Encoder:
+    """Like `find_encoder`, but give the weight set itself where the network is the native one (for tuning)."""
+    if source == BASE_NAME:
+        return packaged_weights(case or DEFAULT_CASE)
+    if "://" in source or (Path(source) / "saved_model.pb").is_file():
+        from jobsearch.encoder.savedmodel import read_savedmodel
+
+        return read_savedmodel(source, case or DEFAULT_CASE)
+    for directory in (models_directory() / source, Path(source)):
+        if (directory / CONFIG).is_file():
+            found = _open_weights(directory, verify=True)
+            return found.with_case(case) if case and isinstance(found, WeightSet) else found
+    known = ", ".join([BASE_NAME, *model_names()])
+    raise EncoderError(f"no encoder {source!r}; expected one of {known}, a directory, or a TF-Hub address")
+
+
+def open_encoder(directory: Path, *, verify: bool = True) -> Encoder:
+    """Open the encoder that an index directory carries.
+
+    Args:
+        directory: what an encoder's `save` wrote.
+        verify: see `weights.load_weights`.
+
+    Raises:
+        EncoderError: it is missing, altered, or needs what is not installed.
+    """
+    found = _open_weights(directory, verify)
+    return LeanEncoder(found) if isinstance(found, WeightSet) else found
+
+
+def model_names() -> list[str]:
+    """Return the names of the weight sets in the models folder, sorted."""
+    folder = models_directory()
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file() and path.name[0] != ".")
+
+
+def _open_weights(directory: Path, verify: bool) -> WeightSet | Encoder:
+    config = read_config(directory)
+    if config.get("architecture") == arch.NAME:
+        return load_weights(directory, verify=verify)
+    from jobsearch.encoder.savedmodel import ARCHITECTURE, SavedModelEncoder
+
+    if config.get("architecture") == ARCHITECTURE:
+        return SavedModelEncoder.open(directory, config)
+    raise EncoderError(
+        f"{directory} holds a {config.get('architecture')!r} encoder; this release reads {arch.NAME} and {ARCHITECTURE}"
+    )

@@ -1,0 +1,228 @@
+"""The label table: what stands behind each row of the vectors, mapped from one file.
+
+Rows are ordered by kind, concept, language, preferred label first. So the rows of a kind are one range and the rows
+of a concept are one range, and a filter by kind costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder.tensorfile import read_tensors
+from jobsearch.taxonomy.model import KINDS, Kind, Taxonomy
+
+Array = npt.NDArray[Any]
+
+
+class Strings:
+    """A column of strings as one run of UTF-8 bytes and where each begins: nothing is decoded until asked for.
+
+    Args:
+        data: uint8, all strings end to end.
+        offsets: int64 of length n + 1.
+    """
+
+    def __init__(self, data: Array, offsets: Array) -> None:
+        self._data = data
+        self._offsets = offsets
+
+    @staticmethod
+    def pack(texts: Iterable[str]) -> tuple[Array, Array]:
+        """Return (data, offsets) for `texts`."""
+        encoded = [text.encode() for text in texts]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, position: int) -> str:
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        text: bytes = self._data[self._offsets[position] : self._offsets[position + 1]].tobytes()
+        return text.decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[position] for position in range(len(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptEntry:
+    """What the index knows of one concept, in one language.
+
+    Args:
+        labels: the preferred label first.
+        isco_group: code of the ISCO-08 unit group of an occupation, or None.
+        isco_path: (code, label) from the major group down to the unit group; labels "" where the source had none.
+        skills: URIs of an occupation's skills by strength, `{"essential": (…), "optional": (…)}`.
+        occupations: the same for the occupations that need a skill.
+    """
+
+    uri: str
+    kind: Kind
+    language: str
+    labels: tuple[str, ...]
+    isco_group: str | None
+    isco_path: tuple[tuple[str, str], ...]
+    skills: dict[str, tuple[str, ...]]
+    occupations: dict[str, tuple[str, ...]]
+
+
+class LabelTable:
+    """All labels and concepts of an index version.
+
+    Args:
+        columns: the arrays that `pack_labels` made.
+    """
+
+    def __init__(self, columns: dict[str, Array]) -> None:
+        self._columns = columns
+        self.texts = Strings(columns["label_data"], columns["label_offsets"])
+        self.uris = Strings(columns["uri_data"], columns["uri_offsets"])
+        self.concept_of: Array = columns["label_concept"]
+        self._language_of: Array = columns["label_language"]
+        self._preferred: Array = columns["label_preferred"]
+        self._first_row: Array = columns["concept_first_row"]
+        self._kinds: Array = columns["concept_kind"]
+        self._languages = tuple(Strings(columns["language_data"], columns["language_offsets"]))
+        self._isco = Strings(columns["isco_data"], columns["isco_offsets"])
+
+    @staticmethod
+    def open(path: Path) -> LabelTable:
+        """Map the table's file.
+
+        Raises:
+            OSError, ValueError, KeyError: it cannot be read as a label table.
+        """
+        return LabelTable(read_tensors(path))
+
+    def __len__(self) -> int:
+        """Number of labels."""
+        return len(self.texts)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that labels are in, sorted."""
+        return self._languages
+
+    def kind_of(self, concept: int) -> Kind:
+        """Return a concept's kind."""
+        return KINDS[int(self._kinds[concept])]
+
+    def language_of(self, row: int) -> str:
+        """Return a label's language."""
+        return self._languages[int(self._language_of[row])]
+
+    def is_preferred(self, row: int) -> bool:
+        """Tell whether a label is its concept's preferred one."""
+        return bool(self._preferred[row])
+
+    def concepts(self, kind: Kind | None = None) -> int:
+        """Count concepts, of one kind or of all."""
+        return len(self.uris) if kind is None else int(np.count_nonzero(self._kinds == KINDS.index(kind)))
+
+    def rows(self, kind: Kind | None = None) -> tuple[int, int]:
+        """Return the range (start, stop) of the rows of a kind, or of all."""
+        if kind is None:
+            return 0, len(self)
+        start, stop = np.searchsorted(self._kinds, [KINDS.index(kind), KINDS.index(kind) + 1])
+        return int(self._first_row[start]), int(self._first_row[stop])
+
+    def preferred_row(self, concept: int, language: str) -> int:
+        """Return the row of a concept's preferred label in `language`, else of its first one."""
+        start, stop = int(self._first_row[concept]), int(self._first_row[concept + 1])
+        for row in range(start, stop):
+            if self._preferred[row] and self.language_of(row) == language:
+                return row
+        return start
+
+    def concept(self, uri: str) -> int | None:
+        """Return the number of the concept with this URI, or None."""
+        return self._by_uri.get(uri)
+
+    def entry(self, concept: int, language: str | None = None) -> ConceptEntry:
+        """Return all that is known of a concept, in `language` or its first one."""
+        start, stop = int(self._first_row[concept]), int(self._first_row[concept + 1])
+        first = self.preferred_row(concept, language) if language else start
+        spoken = self.language_of(first)
+        rows = [row for row in range(start, stop) if self.language_of(row) == spoken]
+        isco = self._isco[concept] or None
+        return ConceptEntry(
+            uri=self.uris[concept],
+            kind=self.kind_of(concept),
+            language=spoken,
+            labels=tuple(self.texts[row] for row in rows),
+            isco_group=isco,
+            isco_path=self._isco_path(isco, spoken),
+            skills=self._related(concept, "relation_occupation", "relation_skill"),
+            occupations=self._related(concept, "relation_skill", "relation_occupation"),
+        )
+
+    @cached_property
+    def _by_uri(self) -> dict[str, int]:
+        return {uri: number for number, uri in enumerate(self.uris)}
+
+    @cached_property
+    def _group_labels(self) -> dict[tuple[str, str], str]:
+        columns = [Strings(self._columns[f"{c}_data"], self._columns[f"{c}_offsets"]) for c in _GROUP_COLUMNS]
+        return {(code, language): label for code, language, label in zip(*columns, strict=True)}
+
+    def _isco_path(self, code: str | None, language: str) -> tuple[tuple[str, str], ...]:
+        if code is None:
+            return ()
+        labels = self._group_labels
+        levels = [code[:length] for length in range(1, len(code) + 1)]
+        return tuple((level, labels.get((level, language)) or labels.get((level, "en"), "")) for level in levels)
+
+    def _related(self, concept: int, own: str, other: str) -> dict[str, tuple[str, ...]]:
+        found = np.flatnonzero(self._columns[own] == concept)
+        related: dict[str, list[str]] = {"essential": [], "optional": []}
+        for position in found:
+            strength = "essential" if self._columns["relation_essential"][position] else "optional"
+            related[strength].append(self.uris[int(self._columns[other][position])])
+        return {strength: tuple(uris) for strength, uris in related.items()}
+
+
+_GROUP_COLUMNS = ("group_code", "group_language", "group_label")
+
+
+def pack_labels(taxonomy: Taxonomy) -> dict[str, Array]:
+    """Lay a taxonomy out as the columns of a label table, rows in the order of `taxonomy.labels()`."""
+    uris = list(taxonomy.by_uri)
+    number = {uri: position for position, uri in enumerate(uris)}
+    records = [taxonomy.by_uri[uri][0] for uri in uris]
+    languages = taxonomy.languages
+    rows = [(number[c.uri], languages.index(c.language), preferred) for c, _, preferred in taxonomy.labels()]
+    concept = np.array([row[0] for row in rows], np.int32)
+    relations = taxonomy.relations_within
+    isco = [group for group in taxonomy.groups if "/isco/" in group.uri]
+    columns: dict[str, Array] = {
+        "label_concept": concept,
+        "label_language": np.array([row[1] for row in rows], np.uint8),
+        "label_preferred": np.array([row[2] for row in rows], np.bool_),
+        "concept_kind": np.array([KINDS.index(record.kind) for record in records], np.uint8),
+        "concept_first_row": np.searchsorted(concept, np.arange(len(uris) + 1)).astype(np.int64),
+        "relation_occupation": np.array([number[r.occupation_uri] for r in relations], np.int32),
+        "relation_skill": np.array([number[r.skill_uri] for r in relations], np.int32),
+        "relation_essential": np.array([r.strength == "essential" for r in relations], np.bool_),
+    }
+    strings: dict[str, Iterable[str]] = {
+        "label": (label for _, label, _ in taxonomy.labels()),
+        "uri": uris,
+        "language": languages,
+        "isco": (record.isco_group or "" for record in records),
+        "group_code": (group.code for group in isco),
+        "group_language": (group.language for group in isco),
+        "group_label": (group.label for group in isco),
+    }
+    for column, texts in strings.items():
+        columns[f"{column}_data"], columns[f"{column}_offsets"] = Strings.pack(texts)
+    return columns

@@ -1,0 +1,112 @@
+"""One opened version: vectors, labels and encoder that belong together, checked once and then only read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder.library import open_encoder
+from jobsearch.encoder.protocol import Embeddings, Encoder
+from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.manifest import ENCODER, LABELS, METRIC, VECTORS, Manifest
+from jobsearch.index.versions import IndexDirectory
+
+
+@dataclass(frozen=True)
+class IndexVersion:
+    """A version of an index, open for searching; safe to share between threads.
+
+    Args:
+        name: name of the index.
+        version: number of the version.
+        manifest: its description.
+        vectors: the FAISS index, mapped from its file where the index type allows it.
+        labels: the label table, one row a vector.
+        encoder: the encoder that made the vectors.
+    """
+
+    name: str
+    version: str
+    manifest: Manifest
+    vectors: Any
+    labels: LabelTable
+    encoder: Encoder
+
+    def nearest(
+        self, queries: Embeddings, count: int, rows: tuple[int, int]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Find the nearest labels.
+
+        Args:
+            queries: float32 (n, dim), unit rows.
+            count: labels wanted for each query, at most as many as `rows` holds.
+            rows: range (start, stop) of the rows that may be found.
+
+        Returns:
+            Cosines (n, count), highest first, and the rows they belong to.
+        """
+        import faiss
+
+        parameters = None
+        if rows != (0, len(self.labels)):
+            parameters = faiss.SearchParameters(sel=faiss.IDSelectorRange(*rows))
+        scores, found = self.vectors.search(np.ascontiguousarray(queries), count, params=parameters)
+        return scores, found
+
+
+def open_version(directory: IndexDirectory, version: str | None = None) -> IndexVersion:
+    """Open a version of an index and check that all its parts are whole and belong together.
+
+    Args:
+        directory: the index.
+        version: its number; default: the current one.
+
+    Raises:
+        IndexNotFoundError: there is no such index or version.
+        IndexFormatError: it was written by another format version.
+        IndexCorruptError: a file is missing, truncated or altered.
+        EncoderMismatchError: its encoder is not the one that made the vectors.
+        EncoderError: its encoder needs what is not installed.
+    """
+    version = version or directory.current()
+    return open_version_at(directory.version_path(version), directory.name, version, directory.mend)
+
+
+def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVersion:
+    """Open a version by its folder (see `open_version`); the builder checks its work with this before publishing."""
+    manifest = Manifest.read(path, mend)
+    manifest.verify_files(path, mend)
+    try:
+        # The files were just compared with the manifest: their own digests need not be computed again.
+        encoder = open_encoder(path / ENCODER, verify=False)
+    except EncoderError as error:
+        raise type(error)(f"the encoder of index {name!r}: {error}") from error
+    expected = manifest.encoder["fingerprint"]
+    if encoder.fingerprint != expected or encoder.dim != manifest.dim:
+        raise EncoderMismatchError(
+            f"index {name!r} was built with encoder {expected[:12]} ({manifest.dim} wide) and holds "
+            f"{encoder.fingerprint[:12]} ({encoder.dim} wide); {mend}"
+        )
+    try:
+        labels = LabelTable.open(path / LABELS)
+        vectors = _read_vectors(path / VECTORS)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
+    shape = (vectors.ntotal, vectors.d)
+    if shape != (len(labels), manifest.dim) or manifest.metric != METRIC:
+        raise IndexCorruptError(
+            f"index {name!r} has {shape[0]} vectors of width {shape[1]} for {len(labels)} labels and width "
+            f"{manifest.dim}; {mend}"
+        )
+    return IndexVersion(name, version, manifest, vectors, labels, encoder)
+
+
+def _read_vectors(path: Path) -> Any:
+    import faiss
+
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)

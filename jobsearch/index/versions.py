@@ -1,0 +1,153 @@
+"""The directory of an index: its versions and the pointer to the current one.
+
+    indexes/<name>/current            one line: the number of the version that readers open
+    indexes/<name>/versions/0001/…    a version, never changed once it has its name
+    indexes/<name>/.lock              held while a version is built and published
+
+Publishing is one atomic rename of `current`. A reader that has a version open keeps it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobsearch.errors import IndexingError, IndexNotFoundError
+from jobsearch.files import new_directory, storage_errors, write_atomically
+from jobsearch.home import indexes_directory
+from jobsearch.index.manifest import MANIFEST
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}\Z")
+_VERSION = re.compile(r"\d{4,}\Z")
+
+
+@dataclass(frozen=True)
+class IndexDirectory:
+    """An index by its folder; the folder need not exist yet."""
+
+    path: Path
+
+    @staticmethod
+    def named(name: str) -> IndexDirectory:
+        """Return the index of that name in the home folder, or at that path if `name` is one.
+
+        Raises:
+            IndexNotFoundError: the name cannot be one.
+        """
+        if "/" in name or "\\" in name:
+            return IndexDirectory(Path(name).expanduser())
+        if not _NAME.match(name):
+            raise IndexNotFoundError(
+                f"index name {name!r}: expected letters, digits, dots, dashes; `jobsearch index list` shows the names"
+            )
+        return IndexDirectory(indexes_directory() / name)
+
+    @property
+    def name(self) -> str:
+        """Name of the index."""
+        return self.path.absolute().name
+
+    @property
+    def exists(self) -> bool:
+        """Whether a version was ever published."""
+        return (self.path / "current").is_file()
+
+    def current(self) -> str:
+        """Return the number of the current version.
+
+        Raises:
+            IndexNotFoundError: nothing was published, or the pointer is damaged.
+        """
+        try:
+            version = (self.path / "current").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            raise IndexNotFoundError(
+                f"no index {self.name!r} in {self.path.parent}; run `jobsearch index build` or `jobsearch index list`"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise IndexNotFoundError(f"{self.path / 'current'} cannot be read ({error}); {self.mend}") from error
+        if not _VERSION.match(version):
+            raise IndexNotFoundError(f"{self.path / 'current'} names no version ({version[:20]!r}); {self.mend}")
+        return version
+
+    def versions(self) -> list[str]:
+        """Return the numbers of all whole versions, oldest first."""
+        folder = self.path / "versions"
+        if not folder.is_dir():
+            return []
+        found = [path.name for path in folder.iterdir() if _VERSION.match(path.name) and (path / MANIFEST).is_file()]
+        return sorted(found, key=int)
+
+    def version_path(self, version: str) -> Path:
+        """Return the folder of a version."""
+        return self.path / "versions" / version
+
+    @property
+    def mend(self) -> str:
+        """What to do when something in this index is broken, for errors."""
+        return f"run `jobsearch index build --name {self.name}` to build it anew"
+
+    @contextlib.contextmanager
+    def new_version(self, *, wait: float = -1) -> Iterator[Path]:
+        """Fill a folder that becomes the next version, and publish it when the block ends well.
+
+        Builders take turns on a lock of the operating system's, which a killed owner loses. What a killed builder
+        left half-written is removed first.
+
+        Args:
+            wait: seconds to wait for another builder; negative: as long as it takes.
+
+        Yields:
+            A fresh folder. If the block raises, it is removed and nothing was published.
+
+        Raises:
+            IndexingError: another builder kept the lock for longer than `wait`.
+            StorageError: the disk is full, read-only or not ours.
+        """
+        import filelock
+
+        with storage_errors(self.path):
+            (self.path / "versions").mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / ".lock", timeout=wait)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise IndexingError(f"another process is building {self.path}; wait until it is done") from None
+            try:
+                self._remove_leftovers()
+                taken = [int(path.name) for path in (self.path / "versions").iterdir() if _VERSION.match(path.name)]
+                version = f"{max(taken, default=0) + 1:04d}"
+                with new_directory(self.version_path(version)) as aside:
+                    yield aside
+                self.publish(version)
+            finally:
+                lock.release()
+
+    def publish(self, version: str) -> None:
+        """Make a whole version the current one, by one atomic rename.
+
+        Raises:
+            IndexNotFoundError: there is no such version.
+            StorageError: the disk is full, read-only or not ours.
+        """
+        if version not in self.versions():
+            known = ", ".join(self.versions()) or "none"
+            raise IndexNotFoundError(f"index {self.name!r} has no version {version!r}; it has: {known}")
+        write_atomically(self.path / "current", f"{version}\n".encode())
+
+    def _remove_leftovers(self) -> None:
+        for path in (self.path / "versions").iterdir():
+            if path.name.startswith("."):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def index_names() -> list[str]:
+    """Return the names of the indexes in the home folder, sorted."""
+    folder = indexes_directory()
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if IndexDirectory(path).exists)
