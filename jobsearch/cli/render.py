@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     from jobsearch.index.labels import ConceptEntry
 
 _MOST_NAMES = 12
+_PIPED_WIDTH = 160
 
 
 def console() -> Console:
-    """Return a console on stdout that styles only where a terminal shows it."""
-    return Console(highlight=False, soft_wrap=False)
+    """Return a console on stdout that styles only where a terminal shows it, and is wide where none is."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
+    return Console(highlight=False, width=width)
 
 
 def short_uri(uri: str) -> str:
@@ -63,9 +67,7 @@ def print_concept(entry: ConceptEntry, names: dict[str, str]) -> None:
     """
     out = console()
     out.print(f"[bold]{escape(entry.labels[0])}[/bold]  {entry.kind}, {entry.language}")
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    table = _pairs_table()
     table.add_row("URI", escape(entry.uri))
     if entry.labels[1:]:
         table.add_row("Also called", escape("; ".join(entry.labels[1:])))
@@ -89,12 +91,17 @@ def plain_table(*headings: str) -> Table:
 
 def print_pairs(rows: Iterable[tuple[str, Any]]) -> None:
     """Print names and values, one a line."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    table = _pairs_table()
     for name, value in rows:
         table.add_row(name, escape(str(value)))
     console().print(table)
+
+
+def _pairs_table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def _listed(names: Iterable[str]) -> str:
