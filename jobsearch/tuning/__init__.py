@@ -1,0 +1,1 @@
+"""A better encoder, with proof: pairs from a taxonomy, Siamese training, gates."""
