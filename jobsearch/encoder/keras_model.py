@@ -6,6 +6,7 @@ same embeddings within 1e-5 and does not import TensorFlow.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ import keras  # noqa: E402  (after TensorFlow, which it would import noisily)
 from keras import ops  # noqa: E402
 
 PADDING = -1
+# Places between two sentences of a run: as far as the widest window, order 5, reaches to either side.
+RUN_GAP = 2
 # Tokens of one forward pass: bounds the memory of `encode` (about 20 kB a token).
 _BATCH_TOKENS = 16_384
 
@@ -121,15 +124,40 @@ class UseModel(keras.Model):  # type: ignore[misc]
 
     def call(self, token_ids: Any, training: bool = False) -> Any:
         """Embed a padded batch of token ids."""
-        top = self._top
+        features, mask = self._features(token_ids)
+        return self._top_layers(ops.sum(features, axis=1), ops.sum(mask, axis=1))
+
+    def embed_run(self, run: Any, sentence: Any, count: Any, dropout: Any = None) -> Any:
+        """Embed sentences laid end to end, which wastes nothing on padding: the form that training uses.
+
+        Args:
+            run: int32 token ids (places,), two `PADDING` places before, between and after the sentences, as wide as
+                the widest window reaches (see `lay_out`).
+            sentence: int32 (places,), not falling: the sentence that each place belongs to.
+            count: number of sentences.
+            dropout: float32 (places, 512) factors for the embedded tokens, or None.
+
+        Returns:
+            float32 (count, 512), rows of unit length.
+        """
+        features, mask = self._features(run[None], dropout)
+        summed = ops.segment_sum(features[0], sentence, count)
+        return self._top_layers(summed, ops.segment_sum(mask[0], sentence, count))
+
+    def _features(self, token_ids: Any, dropout: Any = None) -> tuple[Any, Any]:
+        """Return normalised features (batch, time, 1280), 0 on padding, and the mask (batch, time, 1)."""
         mask = ops.cast(ops.expand_dims(token_ids >= 0, -1), "float32")
         embedded = ops.take(self.table, ops.maximum(token_ids, 0), axis=0) * mask
+        if dropout is not None:
+            embedded = embedded * dropout
         branches = [branch(embedded, mask) for branch in self.branches]
         features = _normalise(ops.concatenate([embedded, *branches], axis=-1))
-        features = (features * top[arch.POOL_GAMMA] + top[arch.POOL_BETA]) * mask
-        length = ops.sum(mask, axis=1)
-        summed = ops.matmul(ops.sum(features, axis=1), top[arch.POOL_KERNEL]) + length * top[arch.POOL_BIAS]
-        s = summed / ops.sqrt(length)
+        return (features * self._top[arch.POOL_GAMMA] + self._top[arch.POOL_BETA]) * mask, mask
+
+    def _top_layers(self, summed: Any, length: Any) -> Any:
+        """Return embeddings from summed features (batch, 1280) and token counts (batch, 1)."""
+        top = self._top
+        s = (ops.matmul(summed, top[arch.POOL_KERNEL]) + length * top[arch.POOL_BIAS]) / ops.sqrt(length)
         y0 = ops.relu(ops.matmul(s, top[arch.D0]))
         y1 = ops.relu(ops.matmul(s, top[arch.P1]) + ops.matmul(y0, top[arch.D1]))
         y2 = ops.relu(ops.matmul(y1, top[arch.D2]))
@@ -241,6 +269,15 @@ def pad(ids: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
     for row, sentence in zip(out, ids, strict=True):
         row[: len(sentence)] = sentence
     return out
+
+
+def lay_out(ids: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Lay sentences of token ids end to end for `UseModel.embed_run`: (run, sentence of each place)."""
+    gap = [PADDING] * RUN_GAP
+    run = [*gap, *itertools.chain.from_iterable([*sentence, *gap] for sentence in ids)]
+    lengths = np.array([len(sentence) + RUN_GAP for sentence in ids])
+    sentence = np.repeat(np.arange(len(ids)), lengths)
+    return np.array(run, np.int32), np.concatenate([[0] * RUN_GAP, sentence]).astype(np.int32)
 
 
 class _TensorFlowTextTokenizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.lean import LeanEncoder
@@ -12,6 +13,9 @@ from jobsearch.encoder.text import Case
 from jobsearch.encoder.weights import CONFIG, WeightSet, load_weights, read_config
 from jobsearch.errors import EncoderError
 from jobsearch.home import data_directory
+
+if TYPE_CHECKING:
+    from jobsearch.encoder.savedmodel import SavedModelEncoder
 
 DEFAULT_CASE: Case = "lower"
 
@@ -47,7 +51,7 @@ def find_weights(source: str = BASE_NAME, case: Case | None = None) -> WeightSet
     for directory in (models_directory() / source, Path(source)):
         if (directory / CONFIG).is_file():
             found = _open_weights(directory, verify=True)
-            return found.with_case(case) if case and isinstance(found, WeightSet) else found
+            return found.with_case(case) if case else found
     known = ", ".join([BASE_NAME, *model_names()])
     raise EncoderError(f"no encoder {source!r}; expected one of {known}, a directory, or a TF-Hub address")
 
@@ -74,7 +78,7 @@ def model_names() -> list[str]:
     return sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file() and path.name[0] != ".")
 
 
-def _open_weights(directory: Path, verify: bool) -> WeightSet | Encoder:
+def _open_weights(directory: Path, verify: bool) -> WeightSet | SavedModelEncoder:
     config = read_config(directory)
     if config.get("architecture") == arch.NAME:
         return load_weights(directory, verify=verify)

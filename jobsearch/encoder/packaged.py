@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,10 @@ def packaged_weights(case: Case) -> WeightSet:
     """
     resources = resource_directory()
     try:
-        with np.load(resources / "weights.npz") as packed:
+        with (resources / "weights.npz").open("rb") as file, np.load(file) as packed:
             tensors = _tensors({key: packed[key] for key in packed.files})
         tokenizer_model = (resources / "sp.model").read_bytes()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise EncoderError(f"the installed USE weights cannot be read ({error}); {_MEND}") from error
     return WeightSet(
         tensors=tensors,

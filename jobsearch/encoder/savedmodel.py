@@ -97,7 +97,8 @@ def native_tensors(variables: Iterable[tuple[str, Any]]) -> dict[str, npt.NDArra
         elif dense:
             parts.setdefault(dense[1], {})[int(dense[2] or 0)] = np.asarray(variable, np.float32)
     shards = parts.pop(arch.TABLE, {})
-    if sorted(shards) != list(range(arch.SHARDS)):
+    shard_shape = (arch.VOCABULARY // arch.SHARDS, arch.TOKEN_WIDTH)
+    if sorted(shards) != list(range(arch.SHARDS)) or any(part.shape != shard_shape for part in shards.values()):
         return None
     tensors = {arch.TABLE: np.stack([shards[i] for i in range(arch.SHARDS)], axis=1).reshape(-1, arch.TOKEN_WIDTH)}
     for name, shape in arch.dense_shapes().items():
@@ -107,7 +108,7 @@ def native_tensors(variables: Iterable[tuple[str, Any]]) -> dict[str, npt.NDArra
         if whole.size != np.prod(shape):
             return None
         tensors[name] = whole.reshape(shape)
-    return tensors if tensors[arch.TABLE].shape == (arch.VOCABULARY, arch.TOKEN_WIDTH) else None
+    return tensors
 
 
 class SavedModelEncoder:
@@ -125,7 +126,7 @@ class SavedModelEncoder:
         self._case: Case = case
         self._name = name
         self._loaded = loaded if loaded is not None else _load(directory)
-        self._dim = int(self._forward([""]).shape[1])
+        self._dim = int(self.embed([""]).shape[1])
 
     @property
     def name(self) -> str:
@@ -151,6 +152,12 @@ class SavedModelEncoder:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
+    def with_case(self, case: Case) -> SavedModelEncoder:
+        """Return the same model with another case setting, and so another fingerprint."""
+        if case == self._case:
+            return self
+        return SavedModelEncoder(self._directory, case, self._name, loaded=self._loaded)
+
     @property
     def trainable_variables(self) -> list[Any]:
         """The SavedModel's own variables that a gradient may change."""
@@ -158,7 +165,18 @@ class SavedModelEncoder:
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Return a float32 tensor (len(texts), dim) of unit rows that gradients flow through."""
-        return tensorflow().math.l2_normalize(self._forward(prepare(texts, self._case)), axis=-1)
+        batch = tensorflow().constant([text.encode() for text in prepare(texts, self._case)])
+        return self.embed_tensor(batch)
+
+    def embed_tensor(self, batch: Any) -> Any:
+        """Like `embed`, for a tensor of strings to which the case setting was applied already."""
+        return tensorflow().math.l2_normalize(self._forward(batch), axis=-1)
+
+    def snapshot(self, directory: Path, name: str) -> SavedModelEncoder:
+        """Write the SavedModel with its present variables into a new directory, and open that."""
+        with storage_errors(directory):
+            tensorflow().saved_model.save(self._loaded, str(directory), signatures=dict(self._loaded.signatures))
+        return SavedModelEncoder(directory, self._case, name)
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts (see `protocol.Encoder.encode`)."""
@@ -195,9 +213,8 @@ class SavedModelEncoder:
             raise EncoderError(f"the encoder {directory} was altered: it does not match its digest; make it again")
         return encoder
 
-    def _forward(self, texts: Sequence[str]) -> Any:
+    def _forward(self, batch: Any) -> Any:
         tf = tensorflow()
-        batch = tf.constant([text.encode() for text in texts])
         try:
             if callable(self._loaded):
                 out = self._loaded(batch)
@@ -207,13 +224,12 @@ class SavedModelEncoder:
                 out = signature(**{argument: batch})
             if isinstance(out, dict):
                 out = out["outputs"] if "outputs" in out else next(iter(out.values()))
-            if out.dtype != tf.float32 or out.shape.rank != 2 or out.shape[0] != len(texts):
+            if out.dtype != tf.float32 or out.shape.rank != 2 or out.shape[0] not in (None, batch.shape[0]):
                 raise TypeError(f"it answers {out.dtype.name} of shape {out.shape}")
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise EncoderError(
-                f"{self._name} does not map {len(texts)} strings to {len(texts)} float vectors ({reason}); "
-                "name a text encoder"
+                f"{self._name} does not map strings to one float vector each ({reason}); name a text encoder"
             ) from error
         return out
 
@@ -232,4 +248,8 @@ def _load(directory: Path) -> Any:
 
 
 def _variables(loaded: Any) -> list[tuple[str, Any]]:
-    return [(variable.name, variable) for variable in getattr(loaded, "variables", ())]
+    listed = getattr(loaded, "variables", None)
+    if listed is None:  # what was a plain tf.Module has its variables still, but no list of them
+        tf = tensorflow()
+        listed = [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
+    return [(variable.name, variable) for variable in listed]

@@ -8,6 +8,7 @@ then the raw data (https://huggingface.co/docs/safetensors, "Format").
 from __future__ import annotations
 
 import json
+import math
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,11 +51,17 @@ def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
     header_size = int.from_bytes(mapped[:8], "little")
     if header_size > min(size - 8, _MAX_HEADER):
         raise ValueError(f"{path.name} is cut short or not a safetensors file")
-    header = json.loads(mapped[8 : 8 + header_size])
+    try:
+        header = json.loads(mapped[8 : 8 + header_size])
+    except RecursionError:
+        header = None
     if not isinstance(header, dict):
         raise ValueError(f"{path.name} has no safetensors header")
+    header.pop("__metadata__", None)
     start = 8 + header_size
-    return {name: _view(mapped, start, size, name, entry) for name, entry in header.items() if name != "__metadata__"}
+    tensors = {name: _view(mapped, start, size, name, entry) for name, entry in header.items()}
+    _check_layout(header, size - start)
+    return tensors
 
 
 def _view(mapped: mmap.mmap, start: int, size: int, name: str, entry: Mapping[str, Any]) -> npt.NDArray[Any]:
@@ -62,11 +69,22 @@ def _view(mapped: mmap.mmap, start: int, size: int, name: str, entry: Mapping[st
         dtype = _DTYPES[entry["dtype"]]
         shape = tuple(int(n) for n in entry["shape"])
         begin, end = (int(n) for n in entry["data_offsets"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"tensor {name} has a header that cannot be read ({error!r})") from error
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     if min(shape, default=0) < 0 or begin < 0 or end - begin != count * dtype.itemsize or start + end > size:
         raise ValueError(f"tensor {name} does not fit the file")
     if count == 0:
         return np.empty(shape, dtype)
     return np.frombuffer(mapped, dtype, count, start + begin).reshape(shape)
+
+
+def _check_layout(header: Mapping[str, Mapping[str, Any]], size: int) -> None:
+    """Refuse tensors that overlap or do not fill the data, as the format asks."""
+    filled = 0
+    for (begin, end), name in sorted((tuple(map(int, entry["data_offsets"])), name) for name, entry in header.items()):
+        if begin != filled:
+            raise ValueError(f"tensor {name} begins at byte {begin} of the data, expected {filled}")
+        filled = end
+    if filled != size:
+        raise ValueError(f"the tensors fill {filled} bytes of the data, which has {size}")

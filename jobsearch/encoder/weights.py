@@ -99,6 +99,7 @@ class WeightSet:
                 save_file({name: np.ascontiguousarray(t) for name, t in self.tensors.items()}, directory / WEIGHTS)
             except Exception as error:  # safetensors wraps the operating system's error in one of its own
                 raise _as_os_error(error) from error
+            (directory / WEIGHTS).chmod(0o644)  # safetensors makes it private; what is published is meant to be read
             (directory / TOKENIZER).write_bytes(self.tokenizer_model)
             text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
             (directory / CONFIG).write_text(text, encoding="utf-8")
@@ -171,19 +172,25 @@ def check_tensors(tensors: Tensors) -> None:
         if tensor is None:
             raise EncoderError(f"the weight set lacks the tensor {name}; make it again")
         if tensor.shape != shape or tensor.dtype != np.float32:
-            raise EncoderError(f"tensor {name} is {tensor.dtype} {tensor.shape}, expected float32 {shape}")
+            seen = f"{tensor.dtype} {tensor.shape}"
+            raise EncoderError(f"tensor {name} is {seen}, expected float32 {shape}; make the weight set again")
     table = tensors.get(arch.TABLE)
     if table is None:
         raise EncoderError(f"the weight set lacks the tensor {arch.TABLE}; make it again")
     if table.shape != (arch.VOCABULARY, arch.TOKEN_WIDTH):
-        raise EncoderError(f"the embedding table is {table.shape}, expected {(arch.VOCABULARY, arch.TOKEN_WIDTH)}")
+        expected = (arch.VOCABULARY, arch.TOKEN_WIDTH)
+        raise EncoderError(f"the embedding table is {table.shape}, expected {expected}; make the weight set again")
     if table.dtype == np.uint8:
         for name in (arch.TABLE_SCALE, arch.TABLE_OFFSET):
             part = tensors.get(name)
             if part is None or part.shape != (arch.SHARDS,):
-                raise EncoderError(f"a uint8 embedding table needs {name} of shape ({arch.SHARDS},)")
+                raise EncoderError(
+                    f"a uint8 embedding table needs {name} of shape ({arch.SHARDS},); make the weight set again"
+                )
     elif table.dtype not in (np.float16, np.float32):
-        raise EncoderError(f"the embedding table is {table.dtype}, expected uint8, float16 or float32")
+        raise EncoderError(
+            f"the embedding table is {table.dtype}, expected uint8, float16 or float32; make the weight set again"
+        )
 
 
 def table_rows(tensors: Tensors, ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from jobsearch.taxonomy.gender import split_forms
+from jobsearch.taxonomy.hierarchy import with_isco_groups
 from jobsearch.taxonomy.labels import clean_label, clean_labels
 from jobsearch.taxonomy.model import STRENGTHS, Broader, Concept, Group, Kind, Relation, SkillRelation
 from jobsearch.taxonomy.webapi_cache import Record
 
 _CONCEPT = re.compile(r"/esco/(occupation|skill)/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 _ISCO_GROUP = re.compile(r"/esco/isco/C(\d+)$")
-_CODE_IN_UNIT_GROUP = re.compile(r"(\d{4})\.")
 _BROADER = ("broaderIscoGroup", "broaderOccupation", "broaderSkill", "broaderConcept", "broaderHierarchyConcept")
 _LINKS = (*_BROADER, "hasEssentialSkill", "hasOptionalSkill", "hasSkillType", "hasReuseLevel")
 _SKILL_TYPES = {"skill": "skill/competence", "knowledge": "knowledge"}
@@ -114,7 +115,7 @@ def gather(records: Iterable[Record], languages: Sequence[str]) -> Gathered:
                     out.relations.append(Relation(uri, skill, strength))
                 else:
                     out.skill_relations.append(SkillRelation(uri, skill, strength))
-    _inherit_isco_groups(out)
+    out.concepts[:] = with_isco_groups(out.concepts, out.broader)
     return out
 
 
@@ -128,8 +129,6 @@ def _groups(record: Record, languages: Sequence[str]) -> Iterator[Group]:
 
 
 def _concepts(record: Record, kind: Kind, languages: Sequence[str], skipped: Counter[str]) -> Iterator[Concept]:
-    from jobsearch.taxonomy.gender import split_forms
-
     links, code = record["links"], record["code"]
     isco = next((found[1] for uri in links.get("broaderIscoGroup", ()) if (found := _ISCO_GROUP.search(uri))), None)
     level = _last_segment(links.get("hasReuseLevel"))
@@ -141,7 +140,10 @@ def _concepts(record: Record, kind: Kind, languages: Sequence[str], skipped: Cou
         if not labels.preferred:
             skipped[f"no preferred label in {language}"] += 1
             continue
-        forms = [form for label in (labels.preferred, *labels.alternatives) for form in split_forms(label, language)]
+        forms: list[str] = []
+        if kind == "occupation":
+            for label in (labels.preferred, *labels.alternatives):
+                forms.extend(split_forms(label, language))
         yield Concept(
             uri=record["uri"],
             kind=kind,
@@ -154,26 +156,6 @@ def _concepts(record: Record, kind: Kind, languages: Sequence[str], skipped: Cou
             skill_type=_SKILL_TYPES.get(_last_segment(links.get("hasSkillType"))) if kind == "skill" else None,
             reuse_level=level if level in _REUSE_LEVELS else None,
         )
-
-
-def _inherit_isco_groups(out: Gathered) -> None:
-    # An occupation that is narrower than another has a link to that one and none to a group; its code, which
-    # begins with that of the unit group, is the other way to know (since v1.2).
-    known = {concept.uri: concept.isco_group for concept in out.concepts if concept.isco_group}
-    above: dict[str, list[str]] = {}
-    for step in out.broader:
-        above.setdefault(step.uri, []).append(step.broader_uri)
-
-    def find(uri: str, visited: frozenset[str]) -> str | None:
-        if uri in known or uri in visited:
-            return known.get(uri)
-        return next((group for up in above.get(uri, ()) if (group := find(up, visited | {uri}))), None)
-
-    for place, concept in enumerate(out.concepts):
-        if concept.kind == "occupation" and concept.isco_group is None:
-            coded = _CODE_IN_UNIT_GROUP.match(concept.code or "")
-            group = coded[1] if coded else find(concept.uri, frozenset())
-            out.concepts[place] = replace(concept, isco_group=group)
 
 
 def _by_language(value: Any) -> Iterator[tuple[str, list[str]]]:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def api() -> Iterator[FakeEscoApi]:
 
 
 def use_forms(monkeypatch: pytest.MonkeyPatch, split_forms: Callable[[str, str], tuple[str, ...]]) -> None:
-    monkeypatch.setitem(sys.modules, "jobsearch.taxonomy.gender", SimpleNamespace(split_forms=split_forms))
+    monkeypatch.setattr("jobsearch.taxonomy.webapi_records.split_forms", split_forms)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,113 @@
+"""Which pairs a step sees: decided by seed and step alone, so that a resumed run goes on exactly as it would have."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.errors import TuningError
+from jobsearch.tuning.noise import noisy
+from jobsearch.tuning.pairs import Pair
+from jobsearch.tuning.recipes import Recipe
+
+# A pair of at least this angular similarity belongs together: it is the tutorial's grade for another name.
+BELONGS_TOGETHER = 0.7
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The pairs of one step.
+
+    Args:
+        anchors: n texts, with noise.
+        others: n texts, as they are.
+        similarity: float32 (n,).
+        false_negatives: bool (n, n): anchor i and other j, i unlike j, name the same thing.
+    """
+
+    anchors: list[str]
+    others: list[str]
+    similarity: npt.NDArray[np.float32]
+    false_negatives: npt.NDArray[np.bool_]
+
+
+class Batches:
+    """The training pairs, cut into batches; every epoch in an order of its own.
+
+    Args:
+        pairs: all training pairs; for the contrastive loss those that belong together are used.
+        recipe: batch size, noise and loss.
+        seed: equal seeds give equal batches.
+
+    Raises:
+        TuningError: there are too few pairs for the recipe.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], recipe: Recipe, seed: int) -> None:
+        self._pairs = list(pairs)
+        if recipe.loss == "contrastive":
+            self._pairs = [pair for pair in pairs if pair.similarity >= BELONGS_TOGETHER]
+        if len(self._pairs) < recipe.batch:
+            kind = f" of similarity {BELONGS_TOGETHER} or more" if recipe.loss == "contrastive" else ""
+            raise TuningError(
+                f"{len(self._pairs)} training pairs{kind}, expected at least one batch of {recipe.batch}; "
+                "give more pairs or a smaller --batch"
+            )
+        self._recipe = recipe
+        self._seed = seed
+        self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        """Number of training pairs in use."""
+        return len(self._pairs)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass; the pairs left over come in another epoch's order."""
+        return len(self._pairs) // self._recipe.batch
+
+    @property
+    def steps(self) -> int:
+        """Steps that the recipe asks for."""
+        return self._recipe.steps or self._recipe.epochs * self.steps_per_epoch
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 0."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(len(self._pairs)))
+        size = self._recipe.batch
+        pairs = [self._pairs[i] for i in self._order[1][place * size : (place + 1) * size]]
+        draw = random.Random(f"{self._seed} {step}")
+        return Batch(
+            anchors=[self._anchor(pair, draw) for pair in pairs],
+            others=[pair.ref for pair in pairs],
+            similarity=np.array([pair.similarity for pair in pairs], np.float32),
+            false_negatives=false_negatives(pairs),
+        )
+
+    def _anchor(self, pair: Pair, draw: random.Random) -> str:
+        if not (self._recipe.marks or self._recipe.slips) or pair.source == "description":
+            return pair.base
+        return noisy(pair.base, pair.language, draw, marks=self._recipe.marks, slips=self._recipe.slips)
+
+
+def false_negatives(pairs: Sequence[Pair]) -> npt.NDArray[np.bool_]:
+    """Tell which anchor i and other j, i unlike j, are no negatives: same group on any side, or the same string."""
+    n = len(pairs)
+    masked = np.zeros((n, n), bool)
+    groups = [(pair.base_group, pair.ref_group) for pair in pairs]
+    texts = [(pair.base.casefold(), pair.ref.casefold()) for pair in pairs]
+    for sides in (groups, texts):
+        number: dict[str, int] = {}
+        left = np.array([number.setdefault(side[0], len(number)) for side in sides])
+        right = np.array([number.setdefault(side[1], len(number)) for side in sides])
+        for one in (left, right):
+            for other in (left, right):
+                masked |= one[:, None] == other[None, :]
+    np.fill_diagonal(masked, False)
+    return masked

@@ -1,0 +1,155 @@
+"""Recipes: every value that decides how an encoder is tuned, under a name, each of them to be overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from jobsearch.errors import TuningError
+
+Loss = Literal["contrastive", "angular"]
+Schedule = Literal["cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to tune.
+
+    Args:
+        name: name of the recipe.
+        summary: what it is, in a line.
+        loss: `contrastive`: each anchor must find its positive among all positives of the batch, and the other way
+            round, false negatives masked (needs pairs that belong together). `angular`: mean squared error between
+            the angular similarity 1 - arccos(cosine)/pi and the pair's similarity (needs graded pairs).
+        batch: pairs in a step; the more, the more negatives each anchor meets.
+        steps: steps at most; 0: as `epochs` says.
+        epochs: passes over the training pairs at most, where `steps` is 0.
+        learning_rate: Adam's, at its highest.
+        beta_1: Adam's decay of the gradient's running mean.
+        beta_2: Adam's decay of its running square.
+        clip: `global` scales all gradients together to norm `clip_norm`, `each` every tensor on its own.
+        clip_norm: that norm.
+        warm_up: share of the steps over which the learning rate rises from zero.
+        schedule: what it does then: falls to zero along a `cosine`, or stays `constant`.
+        scale: what cosines are multiplied with before the softmax (contrastive).
+        dropout: share of the token embeddings' numbers that is zeroed in training.
+        marks: chance of each of two vacancy-like marks around an anchor (see `noise`).
+        slips: chance of a slip of the finger in an anchor.
+        train_table: whether the embedding table (65 of 69 million weights) is trained too.
+        max_tokens: longer texts are cut in training, never later.
+        validate_every: steps between two validations; 0: once an epoch.
+        patience: validations without a better one before training stops.
+        monitor: what is better: higher held-out `mrr`, or lower `loss` on held-out pairs.
+        interpolation: share of tuned weights in the result, 0 to 1; None: chosen on validation.
+    """
+
+    name: str
+    summary: str
+    loss: Loss
+    batch: int
+    steps: int
+    epochs: int
+    learning_rate: float
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    clip: Literal["global", "each"] = "global"
+    clip_norm: float = 1.0
+    warm_up: float = 0.1
+    schedule: Schedule = "cosine"
+    scale: float = 20.0
+    dropout: float = 0.0
+    marks: float = 0.0
+    slips: float = 0.0
+    train_table: bool = False
+    max_tokens: int = 32
+    validate_every: int = 0
+    patience: int = 5
+    monitor: Literal["mrr", "loss"] = "mrr"
+    interpolation: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every value, for records."""
+        return asdict(self)
+
+
+# Values found by a search on validation data; what each is worth stands in tests/benchmarks/README.md.
+DEFAULT = Recipe(
+    name="default",
+    summary="in-batch contrastive on names of one concept, vacancy-like noise, interpolated with the base",
+    loss="contrastive",
+    batch=512,
+    steps=300,
+    epochs=0,
+    learning_rate=3e-4,
+    dropout=0.1,
+    marks=0.2,
+    slips=0.1,
+    validate_every=50,
+)
+# The set-up of the tutorial that this project grew from, with two differences: training stops on validation, where
+# the tutorial watched the training loss, and the best checkpoint is kept.
+TUTORIAL = Recipe(
+    name="tutorial",
+    summary="mean squared error on angular similarity, batch 8, Adam 1e-5: the tutorial's set-up",
+    loss="angular",
+    batch=8,
+    steps=0,
+    epochs=20,
+    learning_rate=1e-5,
+    beta_2=0.9999,
+    clip="each",
+    warm_up=0.0,
+    schedule="constant",
+    train_table=True,
+    max_tokens=256,
+    monitor="loss",
+    interpolation=1.0,
+)
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, TUTORIAL)}
+
+
+def find_recipe(name: str, **overrides: Any) -> Recipe:
+    """Return a recipe, with single values replaced.
+
+    Args:
+        name: one of `RECIPES`.
+        **overrides: values by field name; None leaves the recipe's own.
+
+    Raises:
+        TuningError: there is no such recipe, or a value is out of range.
+    """
+    recipe = RECIPES.get(name)
+    if recipe is None:
+        raise TuningError(f"no recipe {name!r}; expected one of {', '.join(RECIPES)}")
+    known = {field.name for field in fields(Recipe)}
+    unknown = sorted(set(overrides) - known)
+    if unknown:
+        raise TuningError(f"recipe value {unknown[0]!r} is unknown; expected one of {', '.join(sorted(known))}")
+    return replace(recipe, **{key: value for key, value in overrides.items() if value is not None})
+
+
+def _check(recipe: Recipe) -> None:
+    shares = {"warm_up": 1, "dropout": 0.9, "marks": 1, "slips": 1}
+    for name, most in shares.items():
+        _expect(name, getattr(recipe, name), 0, most)
+    if recipe.interpolation is not None:
+        _expect("interpolation", recipe.interpolation, 0, 1)
+    _expect("learning_rate", recipe.learning_rate, 1e-8, 1)
+    _expect("scale", recipe.scale, 1, 200)
+    _expect("batch", recipe.batch, 2, 16_384)
+    _expect("patience", recipe.patience, 1, 10_000)
+    _expect("max_tokens", recipe.max_tokens, 3, 4096)
+    _expect("clip_norm", recipe.clip_norm, 1e-6, 1e6)
+    if recipe.steps <= 0 and recipe.epochs <= 0:
+        raise TuningError(f"steps is {recipe.steps} and epochs is {recipe.epochs}, expected one of them above 0")
+    if recipe.loss not in ("contrastive", "angular"):
+        raise TuningError(f"loss is {recipe.loss!r}, expected contrastive or angular")
+
+
+def _expect(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise TuningError(f"{name} is {value}, expected {least} to {most}")

@@ -1,0 +1,151 @@
+"""The encoder being tuned: the native Keras network, or any SavedModel, behind one shape."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder import architecture as arch
+from jobsearch.encoder.keras_model import KerasEncoder, extract_weights, lay_out, tf
+from jobsearch.encoder.lean import LeanEncoder
+from jobsearch.encoder.protocol import Encoder
+from jobsearch.encoder.savedmodel import SavedModelEncoder
+from jobsearch.encoder.text import prepare
+from jobsearch.encoder.weights import WeightSet
+from jobsearch.tuning.recipes import Recipe
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Student(Protocol):
+    """What the trainer needs: inputs from texts, embeddings from inputs, and the weights that change."""
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables to train, always in the same order."""
+
+    def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
+        """Return tensors for `embed`, the same number of them each time."""
+
+    def signature(self) -> tuple[Any, ...]:
+        """Return the TensorSpecs of `inputs`."""
+
+    def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
+        """Return float32 (count, dim), unit rows, with drop-out.
+
+        Args:
+            inputs: what `inputs` gave.
+            count: number of texts.
+            draw: int32 (2,): source of the drop-out's randomness; equal draws give equal drop-out.
+        """
+
+    def encoder(self, name: str, lineage: Mapping[str, Any]) -> Encoder:
+        """Return the present weights as an encoder for searching."""
+
+
+class NativeStudent:
+    """USE multilingual as a Keras model."""
+
+    def __init__(self, base: WeightSet, recipe: Recipe) -> None:
+        from jobsearch.encoder.keras_model import build_model
+
+        self._base = base
+        self._recipe = recipe
+        self._model = build_model(base, train_table=recipe.train_table)
+        self._keras = KerasEncoder(base, self._model)
+
+    @property
+    def variables(self) -> list[Any]:
+        """The dense tensors, and the embedding table if the recipe says so."""
+        return list(self._model.trainable_variables)
+
+    def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
+        """Return the run of token ids and each place's sentence; long texts are cut, end mark kept."""
+        most = self._recipe.max_tokens
+        ids = [
+            sentence if len(sentence) <= most else [*sentence[: most - 1], arch.END_ID]
+            for sentence in self._keras.token_ids(texts)
+        ]
+        return lay_out(ids)
+
+    def signature(self) -> tuple[Any, ...]:
+        """Return two int32 vectors of any length."""
+        return (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.int32))
+
+    def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
+        """Embed with drop-out on the token embeddings."""
+        run, sentence = inputs
+        dropout = None
+        if self._recipe.dropout:
+            kept = 1 - self._recipe.dropout
+            chance = tf.random.stateless_uniform((tf.shape(run)[0], arch.TOKEN_WIDTH), draw)
+            dropout = tf.cast(chance < kept, tf.float32) / kept
+        return self._model.embed_run(run, sentence, count, dropout)
+
+    def weights(self, name: str, lineage: Mapping[str, Any]) -> WeightSet:
+        """Return the present weights as a weight set."""
+        return extract_weights(self._model, self._base, name=name, lineage=lineage)
+
+    def encoder(self, name: str, lineage: Mapping[str, Any]) -> Encoder:
+        """Return the present weights in the lean runtime."""
+        return LeanEncoder(self.weights(name, lineage))
+
+
+class SavedModelStudent:
+    """Any SavedModel with variables that a gradient may change; drop-out is not added to it."""
+
+    def __init__(self, base: SavedModelEncoder) -> None:
+        self._base = base
+
+    @property
+    def variables(self) -> list[Any]:
+        """The SavedModel's own trainable variables."""
+        return self._base.trainable_variables
+
+    def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
+        """Return the texts themselves, case setting applied."""
+        return (np.array([text.encode() for text in prepare(texts, self._base.case)], object),)
+
+    def signature(self) -> tuple[Any, ...]:
+        """Return one vector of strings."""
+        return (tf.TensorSpec((None,), tf.string),)
+
+    def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
+        """Embed by the SavedModel's own function."""
+        return self._base.embed_tensor(inputs[0])
+
+    def encoder(self, name: str, lineage: Mapping[str, Any]) -> Encoder:
+        """Write the SavedModel with its present weights and open that."""
+        folder = Path(tempfile.mkdtemp(prefix="jobsearch-savedmodel-"))
+        return self._base.snapshot(folder, name)
+
+
+def make_student(base: WeightSet | Encoder, recipe: Recipe) -> Student:
+    """Return the student for a base encoder.
+
+    Raises:
+        TuningError: the encoder has no weights that can be trained.
+    """
+    from jobsearch.errors import TuningError
+
+    if isinstance(base, WeightSet):
+        return NativeStudent(base, recipe)
+    if isinstance(base, SavedModelEncoder) and base.trainable_variables:
+        return SavedModelStudent(base)
+    raise TuningError(f"encoder {base.name!r} has no weights that can be trained; name another with --base")
+
+
+def values_of(variables: Sequence[Any]) -> Arrays:
+    """Copy variables' values, by position."""
+    return {f"{position:03d}": np.array(variable) for position, variable in enumerate(variables)}
+
+
+def assign(variables: Sequence[Any], values: Arrays) -> None:
+    """Set variables to values that `values_of` gave."""
+    for position, variable in enumerate(variables):
+        variable.assign(values[f"{position:03d}"])

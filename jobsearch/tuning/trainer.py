@@ -1,0 +1,226 @@
+"""The training loop: steps, validations, checkpoints, and when to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+
+from jobsearch.encoder.keras_model import tf
+from jobsearch.encoder.protocol import Encoder
+from jobsearch.errors import TuningError
+from jobsearch.progress import Progress
+from jobsearch.tuning.batches import Batch, Batches
+from jobsearch.tuning.checkpoint import RunDirectory, RunState
+from jobsearch.tuning.losses import angular_loss, contrastive_loss
+from jobsearch.tuning.recipes import Recipe
+from jobsearch.tuning.student import Arrays, Student, assign, values_of
+
+Ending = Literal["finished", "stopped early", "interrupted"]
+
+
+class Measure(Protocol):
+    """Validates a state of the student."""
+
+    def __call__(self, encoder: Encoder) -> dict[str, float]:
+        """Return what was measured, `mrr` and `loss` among it.
+
+        Raises:
+            TuningError: the encoder has collapsed.
+        """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training gave.
+
+    Args:
+        best: the best weights, by position of the student's variables.
+        best_step: the step they are from.
+        steps: steps that were done.
+        ending: why training ended.
+        history: one record a validation, the base's at step 0 first.
+        seconds: time spent in this process.
+    """
+
+    best: Arrays
+    best_step: int
+    steps: int
+    ending: Ending
+    history: tuple[dict[str, Any], ...]
+    seconds: float
+
+
+class Trainer:
+    """Trains a student.
+
+    Args:
+        student: what is trained.
+        batches: what it sees.
+        recipe: how.
+        seed: equal seeds give equal weights on the same machine, resumed or not.
+        measure: validates.
+        directory: keeps the run's state.
+        identity: tells runs apart (see `RunState`).
+        progress: told of each step.
+        on_validation: told of each validation's record.
+        tensorboard: folder for TensorBoard's event files.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        batches: Batches,
+        recipe: Recipe,
+        *,
+        seed: int,
+        measure: Measure,
+        directory: RunDirectory,
+        identity: dict[str, Any],
+        progress: Progress,
+        on_validation: Callable[[dict[str, Any]], None],
+        tensorboard: Path,
+    ) -> None:
+        self._student = student
+        self._batches = batches
+        self._recipe = recipe
+        self._seed = seed
+        self._measure = measure
+        self._directory = directory
+        self._identity = identity
+        self._progress = progress
+        self._on_validation = on_validation
+        clip = {"global_clipnorm" if recipe.clip == "global" else "clipnorm": recipe.clip_norm}
+        self._optimizer = keras.optimizers.Adam(
+            recipe.learning_rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, **clip
+        )
+        self._optimizer.build(student.variables)
+        self._step = _compile_step(student, recipe, self._optimizer)
+        self._writer = tf.summary.create_file_writer(str(tensorboard))
+
+    def run(self) -> Outcome:
+        """Train to the end, from an earlier run's last checkpoint where there is one.
+
+        Ctrl-C ends training and keeps the best so far.
+
+        Raises:
+            TuningError: the loss is no number any more, or the encoder has collapsed.
+            StorageError: a checkpoint cannot be written.
+        """
+        began = time.monotonic()
+        steps = self._batches.steps
+        state = self._resume()
+        ending: Ending = "finished"
+        recent: list[dict[str, float]] = []
+        try:
+            while state.step < steps:
+                recent.append(self._one(state.step))
+                state = replace(state, step=state.step + 1)
+                self._progress("training", state.step, steps)
+                if state.step % self._interval() == 0 or state.step == steps:
+                    state = self._validate(state, recent)
+                    recent = []
+                    if state.stale >= self._recipe.patience:
+                        ending = "stopped early"
+                        break
+        except KeyboardInterrupt:
+            ending = "interrupted"
+        best = self._directory.read(state.best)
+        return Outcome(best, state.best_step or 0, state.step, ending, state.history, time.monotonic() - began)
+
+    def _resume(self) -> RunState:
+        state = self._directory.load(self._identity)
+        if state is None:
+            return self._validate(RunState(self._identity), [])
+        saved = self._directory.read(state.last)
+        assign([*self._student.variables, *self._optimizer.variables], saved)
+        return state
+
+    def _interval(self) -> int:
+        return self._recipe.validate_every or self._batches.steps_per_epoch
+
+    def _one(self, step: int) -> dict[str, float]:
+        batch: Batch = self._batches.batch(step)
+        rate = learning_rate(self._recipe, step, self._batches.steps)
+        self._optimizer.learning_rate.assign(rate)
+        values = self._step(
+            self._student.inputs(batch.anchors + batch.others),
+            batch.similarity,
+            batch.false_negatives,
+            np.array([self._seed % 2**31, step], np.int32),
+        )
+        measured = {name: float(value) for name, value in values.items()}
+        if not math.isfinite(measured["loss"]):
+            raise TuningError(
+                f"the loss is {measured['loss']} at step {step + 1}: training has come apart; the old encoder stays in "
+                f"use; try a lower --learning-rate than {self._recipe.learning_rate:g}"
+            )
+        return {**measured, "learning_rate": rate}
+
+    def _validate(self, state: RunState, recent: list[dict[str, float]]) -> RunState:
+        """Measure, remember the best, keep a checkpoint."""
+        measured = self._measure(self._student.encoder("in training", {}))
+        record: dict[str, Any] = {"step": state.step, **measured}
+        for name in recent[0] if recent else ():
+            record[f"training_{name}"] = float(np.mean([values[name] for values in recent]))
+        value = measured["mrr"] if self._recipe.monitor == "mrr" else -measured["loss"]
+        better = value > state.best_value
+        state = replace(
+            state,
+            best_step=state.step if better else state.best_step,
+            best_value=value if better else state.best_value,
+            stale=0 if better else state.stale + 1,
+            history=(*state.history, {**record, "best": better}),
+        )
+        weights = values_of(self._student.variables)
+        everything = values_of([*self._student.variables, *self._optimizer.variables])
+        state = self._directory.save(state, everything, weights if better else None)
+        with self._writer.as_default(step=state.step):
+            for name, number in record.items():
+                tf.summary.scalar(name, number)
+            self._writer.flush()
+        self._on_validation(state.history[-1])
+        return state
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Return the learning rate of a step, counted from 0: warm-up, then the recipe's schedule."""
+    warm = recipe.warm_up * steps
+    rising = min(1.0, (step + 1) / warm) if warm >= 1 else 1.0
+    if recipe.schedule == "constant":
+        return recipe.learning_rate * rising
+    return recipe.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _compile_step(student: Student, recipe: Recipe, optimizer: Any) -> Any:
+    variables = student.variables
+
+    def step(inputs: Any, similarity: Any, false_negatives: Any, draw: Any) -> dict[str, Any]:
+        count = tf.shape(similarity)[0]
+        with tf.GradientTape() as tape:
+            embedded = student.embed(inputs, 2 * count, draw)
+            anchors, others = embedded[:count], embedded[count:]
+            if recipe.loss == "contrastive":
+                measured = {"loss": contrastive_loss(anchors, others, false_negatives, recipe.scale)}
+            else:
+                loss, mae, mape = angular_loss(anchors, others, similarity)
+                measured = {"loss": loss, "mae": mae, "mape": mape}
+        gradients = tape.gradient(measured["loss"], variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return measured
+
+    return tf.function(
+        step,
+        input_signature=[
+            student.signature(),
+            tf.TensorSpec((None,), tf.float32),
+            tf.TensorSpec((None, None), tf.bool),
+            tf.TensorSpec((2,), tf.int32),
+        ],
+    )
