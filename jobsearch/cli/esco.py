@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -59,7 +59,9 @@ def import_command(path: str, name: str | None, languages: tuple[str, ...], no_u
     if as_json:
         print_json({"name": taxonomy.source.name, **report.to_dict()})
     else:
-        _print_import(taxonomy, report)
+        from jobsearch.cli.reports import print_import
+
+        print_import(report)
         _say_next(taxonomy, use=not no_use)
 
 
@@ -120,9 +122,9 @@ def download(
     if as_json:
         print_json({"name": taxonomy.source.name, **report.to_dict()})
     else:
-        from jobsearch.cli.render import print_pairs
+        from jobsearch.cli.reports import print_download
 
-        print_pairs((key.replace("_", " ").capitalize(), _short(value)) for key, value in report.to_dict().items())
+        print_download(report)
         _say_next(taxonomy, use=not no_use)
 
 
@@ -196,23 +198,9 @@ def _keep(taxonomy: Taxonomy, use: bool) -> None:
         activate(taxonomy.source.name)
 
 
-def _print_import(taxonomy: Taxonomy, report: Any) -> None:
-    from jobsearch.cli.render import print_pairs
-
-    print_pairs((key.replace("_", " ").capitalize(), _short(value)) for key, value in report.to_dict().items())
-
-
 def _say_next(taxonomy: Taxonomy, use: bool) -> None:
     name = taxonomy.source.name
     if use:
         click.echo(f"Taxonomy {name!r} is in use; the next search builds its index.", err=True)
     else:
         click.echo(f"Taxonomy {name!r} is kept; `jobsearch esco use {name}` puts it into use.", err=True)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_short(own)}" for key, own in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_short, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value)
