@@ -77,8 +77,6 @@ def _download_lines(report: DownloadReport) -> Iterator[tuple[str, str]]:
 
 def _counts(counts: Mapping[str, int]) -> Iterable[tuple[str, str]]:
     yield "Concepts", f"{counts['occupations']:,} occupations, {counts['skills']:,} skills, {counts['labels']:,} labels"
-    yield (
-        "Relations",
-        f"{counts['essential']:,} essential, {counts['optional']:,} optional, {counts['skill_relations']:,} between skills",
-    )
+    strengths = f"{counts['essential']:,} essential, {counts['optional']:,} optional"
+    yield "Relations", f"{strengths}, {counts['skill_relations']:,} between skills"
     yield "Groups", f"{counts['groups']:,}"
