@@ -94,7 +94,7 @@ class JobSearch:
             kind: `"occupation"`, `"skill"` or `"all"`.
 
         Returns:
-            k hits, best first; equal scores are ordered by preferred label match, then by URI.
+            k hits, best first; equal scores are ordered by preferred label match, then by kind and URI.
 
         Raises:
             QueryError: the query is empty, or k or kind cannot be.
@@ -150,7 +150,7 @@ class JobSearch:
             Whether there was another version to move to.
 
         Raises:
-            IndexingError: the newest version cannot be opened; the engine stays on the one it has.
+            IndexingError, EncoderError: the newest version cannot be opened; the engine stays on the one it has.
         """
         newest = self._directory.current()
         if newest == self._opened.version:
@@ -208,12 +208,13 @@ def _best_rows(opened: IndexVersion, scores: list[float], rows: list[int]) -> li
     """Return (score, row) of each concept's best label, best concept first."""
     labels = opened.labels
     best: dict[int, tuple[float, int]] = {}
+    top: dict[int, float] = {}
     for score, row in zip(scores, rows, strict=True):
         if row < 0:  # FAISS pads with -1 when a filter leaves fewer rows than were asked for
             break
         concept = int(labels.concept_of[row])
-        known = best.get(concept)
-        if known is None or (score > known[0] - _TIE and _order(opened, score, row) < _order(opened, *known)):
+        highest = top.setdefault(concept, score)  # rows come best first
+        if concept not in best or (highest - score < _TIE and _order(opened, row) < _order(opened, best[concept][1])):
             best[concept] = (score, row)
     ordered = sorted(best.values(), key=lambda entry: -entry[0])
     return list(itertools.chain.from_iterable(_tie_groups(opened, ordered)))
@@ -226,12 +227,12 @@ def _tie_groups(opened: IndexVersion, ordered: list[tuple[float, int]]) -> list[
             groups[-1].append(entry)
         else:
             groups.append([entry])
-    return [sorted(group, key=lambda entry: _order(opened, *entry)[1:]) for group in groups]
+    return [sorted(group, key=lambda entry: _order(opened, entry[1])) for group in groups]
 
 
-def _order(opened: IndexVersion, score: float, row: int) -> tuple[float, bool, int]:
-    """Sort key: score, then preferred labels first, then the table's order, which is that of the URIs."""
-    return (-round(score / _TIE), not opened.labels.is_preferred(row), row)
+def _order(opened: IndexVersion, row: int) -> tuple[bool, int]:
+    """Sort key of equal scores: preferred labels first, then the table's order, which is that of the URIs."""
+    return (not opened.labels.is_preferred(row), row)
 
 
 def _hit(opened: IndexVersion, rank: int, score: float, row: int) -> Hit:

@@ -15,6 +15,7 @@ from jobsearch.errors import StorageError
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "the file is larger than the file system or `ulimit -f` allows; raise the limit",
     errno.EROFS: "the file system is read-only; set JOBSEARCH_HOME to a folder that can be written",
     errno.EACCES: "permission is missing; set JOBSEARCH_HOME to a folder that can be written",
     errno.EPERM: "permission is missing; set JOBSEARCH_HOME to a folder that can be written",
@@ -28,8 +29,10 @@ def storage_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _REASONS.get(error.errno or 0)
-        if reason is None and isinstance(error, (NotADirectoryError, FileExistsError)):
-            reason = "a file stands where a folder is needed; move it away or choose another place"
+        if reason is None and isinstance(error, (NotADirectoryError, FileExistsError, IsADirectoryError)):
+            reason = (
+                "a file stands where a folder is needed, or the other way round; move it away or choose another place"
+            )
         if reason is None:
             raise
         raise StorageError(f"cannot write {target}: {reason}") from error
@@ -60,6 +63,8 @@ def new_directory(target: Path) -> Iterator[Path]:
     """
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(target))
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             yield aside

@@ -57,7 +57,7 @@ def build_index(
         progress("writing", 0, 0)
         _write(aside, taxonomy, encoder, vectors, directory.name)
         progress("checking", 0, 0)
-        _check(open_version_at(aside, directory.name, "new", directory.mend), labels)
+        check_version(open_version_at(aside, directory.name, "new", directory.mend))
     return open_version(directory)
 
 
@@ -77,13 +77,14 @@ def _embed(labels: Sequence[str], encoder: Encoder, progress: Progress) -> Embed
 
 def _write(aside: Path, taxonomy: Taxonomy, encoder: Encoder, vectors: Embeddings, name: str) -> None:
     import faiss
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     index = faiss.index_factory(encoder.dim, FACTORY, faiss.METRIC_INNER_PRODUCT)
     index.add(vectors)
     with storage_errors(aside):
         _write_vectors(index, aside / VECTORS)
-        save_file(pack_labels(taxonomy), aside / LABELS)
+        # Not by `save_file`: it hides the operating system's error in its own and makes the file private.
+        (aside / LABELS).write_bytes(save(pack_labels(taxonomy)))
     encoder.save(aside / ENCODER)
     counts = taxonomy.counts()
     manifest = Manifest(
@@ -125,22 +126,21 @@ def _write_vectors(index: Any, path: Path) -> None:
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
-def _check(version: IndexVersion, labels: Sequence[str]) -> None:
-    """Re-encode a sample of labels with the stored encoder and find each again at its own row.
+def check_version(version: IndexVersion) -> None:
+    """Re-encode a sample of a version's labels with its encoder, and compare with its vectors.
 
     Raises:
         IndexingError: a stored vector differs from the label's embedding, or is not found by it.
     """
+    labels = version.labels.texts
     rows = np.unique(np.linspace(0, len(labels) - 1, min(_SAMPLE, len(labels))).astype(int))
-    queries = version.encoder.encode([labels[row] for row in rows])
-    everything = (0, len(labels))
-    scores, found = version.nearest(queries, 1, everything)
-    for position, row in enumerate(rows):
-        stored = version.vectors.reconstruct(int(row))
-        score, best = float(scores[position, 0]), int(found[position, 0])
-        same = version.labels.texts[int(row)] == labels[row]
-        if not same or abs(stored - queries[position]).max() > _TOLERANCE or abs(score - 1) > _TOLERANCE:
+    sample = [labels[int(row)] for row in rows]
+    queries = version.encoder.encode(sample)
+    scores, _ = version.nearest(queries, 1, (0, len(labels)))
+    for label, row, query, score in zip(sample, rows, queries, scores[:, 0], strict=True):
+        off = float(abs(version.vectors.reconstruct(int(row)) - query).max())
+        if off > _TOLERANCE or abs(float(score) - 1) > _TOLERANCE:
             raise IndexingError(
-                f"the new version failed its check: label {labels[row]!r} was found at row {best} with score "
-                f"{score:.4f}, expected row {row} with 1.0000; nothing was published; run the same command again"
+                f"index {version.name!r}, version {version.version}: the vector of label {label!r} is off by {off:.1e} "
+                f"and its best score is {float(score):.4f}, expected below {_TOLERANCE:.0e} and 1.0000; build it again"
             )

@@ -73,7 +73,10 @@ def open_version(directory: IndexDirectory, version: str | None = None) -> Index
         EncoderMismatchError: its encoder is not the one that made the vectors.
         EncoderError: its encoder needs what is not installed.
     """
-    version = version or directory.current()
+    if version is None:
+        version = directory.current()
+    else:
+        directory.check_known(version)
     return open_version_at(directory.version_path(version), directory.name, version, directory.mend)
 
 

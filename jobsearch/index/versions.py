@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,7 +90,9 @@ class IndexDirectory:
     @property
     def mend(self) -> str:
         """What to do when something in this index is broken, for errors."""
-        return f"run `jobsearch index build --name {self.name}` to build it anew"
+        path = self.path.absolute()
+        name = self.name if path == indexes_directory() / self.name else shlex.quote(str(path))
+        return f"run `jobsearch index build --name {name}` to build it anew"
 
     @contextlib.contextmanager
     def new_version(self, *, wait: float = -1) -> Iterator[Path]:
@@ -134,10 +137,18 @@ class IndexDirectory:
             IndexNotFoundError: there is no such version.
             StorageError: the disk is full, read-only or not ours.
         """
+        self.check_known(version)
+        write_atomically(self.path / "current", f"{version}\n".encode())
+
+    def check_known(self, version: str) -> None:
+        """Refuse a version that is not there or not whole.
+
+        Raises:
+            IndexNotFoundError: there is no such index or version.
+        """
         if version not in self.versions():
             known = ", ".join(self.versions()) or "none"
             raise IndexNotFoundError(f"index {self.name!r} has no version {version!r}; it has: {known}")
-        write_atomically(self.path / "current", f"{version}\n".encode())
 
     def _remove_leftovers(self) -> None:
         for path in (self.path / "versions").iterdir():

@@ -24,14 +24,14 @@ def taxonomy_names() -> list[str]:
     """Return the names of all taxonomies at hand, the built-in one first."""
     folder = taxonomies_directory()
     found = [path.name for path in folder.iterdir() if (path / "taxonomy.json").is_file()] if folder.is_dir() else []
-    return [BUILTIN, *sorted(name for name in found if name[0] != "." and name != BUILTIN)]
+    return [BUILTIN, *sorted(name for name in found if _NAME.match(name) and name != BUILTIN)]
 
 
 def active_name() -> str:
     """Return the name of the taxonomy in use: the last one imported or chosen, else the built-in one."""
     try:
         return (taxonomies_directory() / "active").read_text(encoding="utf-8").strip() or BUILTIN
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return BUILTIN
 
 

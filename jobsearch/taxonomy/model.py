@@ -140,12 +140,16 @@ class Taxonomy:
         """Sort everything and drop exact repeats, so that the order of reading does not matter.
 
         Raises:
-            ValueError: two concepts share a URI and a language. Readers must settle that before.
+            ValueError: two concepts share a URI and a language, or a URI and not a kind. Readers must settle that before.
         """
         ordered = sorted(concepts, key=lambda c: (c.kind, c.uri, c.language))
         for before, after in itertools.pairwise(ordered):
             if (before.uri, before.language) == (after.uri, after.language):
                 raise ValueError(f"{after.uri} comes twice in language {after.language}")
+        kinds: dict[str, Kind] = {}
+        for concept in ordered:
+            if kinds.setdefault(concept.uri, concept.kind) != concept.kind:
+                raise ValueError(f"{concept.uri} is an occupation and a skill")
         return Taxonomy(
             source=source,
             concepts=tuple(ordered),
