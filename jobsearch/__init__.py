@@ -1,3 +1,35 @@
-"""Semantic job-title search over ESCO with built-in tuning."""
+"""Semantic job-title search over ESCO with built-in tuning.
 
+>>> from jobsearch import JobSearch
+>>> engine = JobSearch.open("esco-en")                              # doctest: +SKIP
+>>> engine.search("ML engineer", k=5, kind="occupation")            # doctest: +SKIP
+
+All other errors are in `jobsearch.errors`, below `JobSearchError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobsearch.errors import IndexingError, JobSearchError, QueryError
+
+if TYPE_CHECKING:
+    from jobsearch.engine import Hit, JobSearch
+
+__all__ = ["Hit", "IndexingError", "JobSearch", "JobSearchError", "QueryError", "__version__"]
 __version__ = "0.1.0"
+
+_LAZY = ("Hit", "JobSearch")
+
+if not TYPE_CHECKING:  # a type checker takes the imports above, and still knows a wrong name when it sees one
+
+    def __getattr__(name: str) -> object:
+        """Import the engine when it is asked for: NumPy and FAISS are nothing to wait for in `jobsearch --help`."""
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from jobsearch import engine
+
+        return getattr(engine, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LAZY})

@@ -9,7 +9,9 @@
     │   ├── IndexFormatError     written by another format version
     │   ├── IndexCorruptError    a file is missing, truncated or altered
     │   └── EncoderMismatchError vectors and encoder do not belong together
+    ├── TuningError          training pairs or a recipe that cannot be used
     ├── QueryError           a query, k or a filter that cannot be answered
+    ├── EvaluationError      an evaluation set cannot be read or fetched, or an encoder not be measured on it
     └── StorageError         the disk is full, read-only or not ours
 
 Every message is one line: what was seen, what was expected, what to do next. The command line prints it
@@ -55,8 +57,16 @@ class EncoderMismatchError(IndexingError):
     """The vectors of the index were made by another encoder."""
 
 
+class TuningError(JobSearchError):
+    """Training pairs or a recipe cannot be used."""
+
+
 class QueryError(JobSearchError):
     """The query, k or a filter cannot be answered."""
+
+
+class EvaluationError(JobSearchError):
+    """An evaluation set cannot be read or fetched, or an encoder cannot be measured on it."""
 
 
 class StorageError(JobSearchError):

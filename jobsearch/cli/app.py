@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
 from jobsearch import __version__
+from jobsearch.cli.compare import compare
 from jobsearch.cli.doctor import doctor
 from jobsearch.cli.esco import esco
+from jobsearch.cli.evaluate import evaluate
 from jobsearch.cli.index import index
+from jobsearch.cli.models import models
+from jobsearch.cli.pairs import pairs
 from jobsearch.cli.search import search
 from jobsearch.cli.shell import shell
+from jobsearch.cli.tune import tune
 from jobsearch.errors import JobSearchError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -58,33 +66,73 @@ def cli(ctx: click.Context) -> None:
         ctx.invoke(shell)
 
 
-for command in (search, shell, index, esco, doctor):
+for command in (search, shell, compare, pairs, tune, models, index, esco, evaluate, doctor):
+    command.no_args_is_help = False  # a group alone is wrong usage, told in one line
     cli.add_command(command)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to fail
+    _prepare_streams()
     try:
-        code = cli.main(list(arguments), prog_name="jobsearch", standalone_mode=False)
+        code = _invoke(arguments)
         sys.stdout.flush()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "jobsearch"
-        click.echo(f"Error: {error.format_message()} (see `{command} -h`)", err=True)
+        _say(f"Error: {error.format_message()} (see `{command} -h`)")
         return 2
     except click.ClickException as error:
-        click.echo(f"Error: {error.format_message()}", err=True)
+        _say(f"Error: {error.format_message()}")
         return 1
     except JobSearchError as error:
-        click.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         return 1
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; what was finished before is kept, nothing is half-written.", err=True)
+        if sys.stderr.isatty():
+            click.echo(err=True)  # ends the line on which the terminal shows ^C
+        _say("Interrupted; what was finished before is kept, nothing is half-written.")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as in `jobsearch search … | head -1`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        # What the library does not foresee: a full disk behind stdout, a path that is too long, …
+        _drop_output()
+        where = f": {error.filename}" if error.filename else ""
+        _say(f"Error: the system refused: {error.strerror or error}{where}; `jobsearch doctor` looks for the cause")
+        return 1
     return code if isinstance(code, int) else 0
+
+
+def _invoke(arguments: Sequence[str]) -> Any:
+    if "_JOBSEARCH_COMPLETE" in os.environ:  # how click asks for completions in a user's shell
+        return cli.main(list(arguments), prog_name="jobsearch", standalone_mode=False)
+    # Not by `cli.main`: it ends broken pipes with 1, and Ctrl-C with an empty line even in a log.
+    try:
+        with cli.make_context("jobsearch", list(arguments)) as context:
+            return cli.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+
+
+def _prepare_streams() -> None:
+    """Give each closed stream a place to go, and let no letter that a terminal cannot show be a reason to fail."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller, as in `jobsearch … >&-`
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _say(message: str) -> None:
+    """Print a message as one line on stderr, whatever a user typed that is quoted in it."""
+    with contextlib.suppress(OSError):  # nobody is left to be told
+        click.echo(" ".join(message.splitlines()), err=True)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written to stdout go nowhere, so that the interpreter's last flush does not fail."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

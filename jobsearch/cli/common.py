@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -28,12 +27,15 @@ def json_option(command: Command) -> Command:
 
 def print_json(value: Any, indent: int | None = 2) -> None:
     """Print a value as JSON on stdout; `indent=None` gives one line."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+    # Where stdout is not UTF-8 some letters would come out as question marks: escaped, they all come through.
+    escaped = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    click.echo(json.dumps(value, ensure_ascii=escaped, indent=indent))
 
 
 def stdin_lines() -> Iterator[str]:
-    """Yield stdin's lines as they come, read as UTF-8 whatever the locale says."""
-    return iter(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace"))
+    """Yield stdin's lines as they come, read as UTF-8 whatever the locale says; a byte-order mark is dropped."""
+    # Not through `sys.stdin.buffer`: at exit the interpreter closes that, and crashes if a thread still reads it.
+    return iter(open(sys.stdin.fileno(), encoding="utf-8-sig", errors="replace", closefd=False))
 
 
 @contextlib.contextmanager
@@ -83,6 +85,58 @@ def open_engine(name: str | None) -> JobSearch:
     engine = JobSearch.open(directory.path)
     _warn_if_stale(engine)
     return engine
+
+
+def open_encoder_engine(name: str) -> JobSearch:
+    """Open an index by its name or, for an encoder's name, one of that encoder over the taxonomy in use.
+
+    Of an encoder that is what the default index holds now or held in an earlier version, else an index of its own,
+    `<taxonomy>@<encoder>`, which is built if it is missing.
+
+    Args:
+        name: an index's name, or what `encoder.library.find_encoder` takes.
+
+    Raises:
+        JobSearchError: it is neither, or cannot be opened or built.
+    """
+    from pathlib import Path
+
+    from jobsearch.engine import JobSearch
+    from jobsearch.index.manifest import Manifest
+    from jobsearch.index.versions import IndexDirectory, index_names
+    from jobsearch.taxonomy.library import active_name, taxonomy_directory
+    from jobsearch.taxonomy.store import read_about
+
+    if name in index_names():
+        return open_engine(name)
+    about = read_about(taxonomy_directory())
+    encoder, case = _describe_encoder(name, tuple(about["languages"]))
+    own = IndexDirectory.named(f"{active_name()}@{Path(name).name}")
+    for directory in (IndexDirectory.named(active_name()), own):
+        for version in reversed(directory.versions()):
+            manifest = Manifest.read(directory.version_path(version), directory.mend)
+            if manifest.taxonomy["fingerprint"] == about["fingerprint"] and encoder.items() <= manifest.encoder.items():
+                return JobSearch.open(directory.path, version)
+    click.echo(f"Building the index {own.name!r} once, to compare with …", err=True)
+    build(own.name, taxonomy=None, encoder=name, case=case)
+    return JobSearch.open(own.path)
+
+
+def _describe_encoder(name: str, languages: tuple[str, ...]) -> tuple[dict[str, str], Case | None]:
+    """Return what an index's manifest says of an encoder by that name, and the case setting to build with."""
+    from jobsearch.encoder.library import model_names, models_directory
+    from jobsearch.encoder.packaged import BASE_NAME
+    from jobsearch.encoder.text import default_case
+    from jobsearch.encoder.weights import read_config
+
+    if name == BASE_NAME:
+        case = default_case(languages)
+        return {"name": name, "case": case}, case
+    if name in model_names():
+        return {"fingerprint": read_config(models_directory() / name)["fingerprint"]}, None
+    from jobsearch.encoder.library import find_encoder
+
+    return {"fingerprint": find_encoder(name).fingerprint}, None
 
 
 def build(name: str, taxonomy: str | None, encoder: str, case: Case | None) -> None:

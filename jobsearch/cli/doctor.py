@@ -103,6 +103,9 @@ def _home() -> Finding:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     seen = f"{folder}, {free / 1e9:.1f} GB free"
+    if not existing.is_dir():
+        step = f"move the file {existing} away, or set JOBSEARCH_HOME to another folder"
+        return Finding("Home", "broken", f"{folder} cannot be made: {existing} is a file", step)
     if not os.access(existing, os.W_OK):
         return Finding("Home", "broken", f"{seen}, not writable", "set JOBSEARCH_HOME to a folder that can be written")
     if free < _FREE_BYTES:

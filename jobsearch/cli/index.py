@@ -65,9 +65,15 @@ def list_command(as_json: bool) -> None:
       jobsearch index list
       jobsearch index list --json
     """
+    from jobsearch.errors import IndexingError
     from jobsearch.index.versions import IndexDirectory, index_names
 
-    entries = [_summary(IndexDirectory.named(name)) for name in index_names()]
+    entries = []
+    for name in index_names():
+        try:
+            entries.append(_summary(IndexDirectory.named(name)))
+        except IndexingError as error:  # a broken one must not hide the others
+            click.echo(f"Warning: {error}", err=True)
     if as_json:
         print_json(entries)
         return

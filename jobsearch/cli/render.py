@@ -19,10 +19,15 @@ _MOST_NAMES = 12
 _PIPED_WIDTH = 160
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with 1; how errors end is the application's to say
+
+
 def console() -> Console:
     """Return a console on stdout that styles only where a terminal shows it, and is wide where none is."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
-    return Console(highlight=False, width=width)
+    return _Console(highlight=False, width=width)
 
 
 def short_uri(uri: str) -> str:

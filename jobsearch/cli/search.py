@@ -38,7 +38,8 @@ def search(queries: tuple[str, ...], k: int, kind: str, index_name: str | None, 
       cut -d, -f1 titles.csv | jobsearch search - -k 1 > coded.jsonl
     """
     engine = open_engine(index_name)
-    wanted = cast("KindFilter", kind)  # the engine checks it and says what is wrong
+    wanted = cast("KindFilter", kind)
+    engine.search_many([], k, wanted)  # checks both and says what is wrong, before anything is read or printed
     streamed = "-" in queries
     for position, query in enumerate(queries):
         if query == "-":
@@ -70,12 +71,18 @@ def _record(engine: JobSearch, query: str, hits: list[Hit]) -> dict[str, Any]:
 
 def _lines() -> Iterator[list[str]]:
     """Yield stdin's lines in batches: as many as have arrived, so that a slow writer gets each answer at once."""
-    arrived: queue.Queue[str | None] = queue.Queue(maxsize=4 * _MOST_AT_ONCE)
+    from jobsearch.taxonomy.labels import clean_label
+
+    arrived: queue.Queue[str | OSError | None] = queue.Queue(maxsize=4 * _MOST_AT_ONCE)
 
     def read() -> None:
-        for line in stdin_lines():
-            arrived.put(line.rstrip("\r\n"))
-        arrived.put(None)
+        try:
+            for line in stdin_lines():
+                arrived.put(line.rstrip("\r\n"))
+        except OSError as error:
+            arrived.put(error)
+        else:
+            arrived.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     blank = 0
@@ -84,7 +91,9 @@ def _lines() -> Iterator[list[str]]:
         batch = []
         line = arrived.get()
         while line is not None:
-            if line.strip():
+            if isinstance(line, OSError):
+                raise line
+            if clean_label(line):
                 batch.append(line)
             else:
                 blank += 1

@@ -14,6 +14,7 @@ from jobsearch.errors import JobSearchError, QueryError
 if TYPE_CHECKING:
     from jobsearch.engine import Hit, JobSearch, KindFilter
 
+_MOST_DIGITS = 10  # Python refuses to read numbers of thousands of digits
 _HELP = """\
 Type a job title or a skill to find what is nearest to it.
   3              open hit 3: its labels, ISCO group and related skills
@@ -74,7 +75,7 @@ class _Session:
             if command is None:
                 raise QueryError(f"there is no command :{name}; expected one of :help, :k, :kind, :quit")
             command(argument.strip())
-        elif line.isdecimal() and 1 <= int(line) <= len(self._hits):
+        elif line.isdecimal() and len(line) < _MOST_DIGITS and 1 <= int(line) <= len(self._hits):
             self._open(self._hits[int(line) - 1])
         elif line:
             self._search(line)

@@ -72,10 +72,34 @@ class NgramBranch(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, embedded: Any, mask: Any) -> Any:
         """Return c."""
-        projected = ops.matmul(embedded, self.projection) + self.projection_bias
-        x = (_normalise(projected) * self.gamma + self.beta) * mask
+        x = self._project(embedded, mask)
         h = (ops.relu(self._convolve(x, self.w1) + self.b1) + x) * mask
         return (ops.relu(self._convolve(h, self.w2) + self.b2) + h) * mask
+
+    def call_run(self, embedded: Any, token_mask: Any, place: Any, mask: Any) -> Any:
+        """Return c for a run of tokens, what depends on one token alone computed once for each distinct token.
+
+        Projection, normalisation and the first convolution's products are that: over half of the arithmetic.
+
+        Args:
+            embedded: (distinct, 512), the row of padding first.
+            token_mask: (distinct, 1), 0 for padding.
+            place: (places,), the distinct token at each place.
+            mask: (places, 1), 0 on padding.
+        """
+        x = self._project(embedded, token_mask)
+        width = arch.BRANCH_WIDTH
+        window = ops.pad(place, [[self.left, self.order - 1 - self.left]])
+        summed = self.b1
+        for k in range(self.order):
+            products = ops.matmul(x, self.w1[k * width : (k + 1) * width])
+            summed = summed + ops.take(products, window[k : k + ops.shape(place)[0]], axis=0)
+        h = (ops.relu(summed) + ops.take(x, place, axis=0)) * mask
+        return (ops.relu(self._convolve(h[None], self.w2)[0] + self.b2) + h) * mask
+
+    def _project(self, embedded: Any, mask: Any) -> Any:
+        projected = ops.matmul(embedded, self.projection) + self.projection_bias
+        return (_normalise(projected) * self.gamma + self.beta) * mask
 
     def _convolve(self, x: Any, kernel: Any) -> Any:
         """Window product of each position, zeros outside the sentence."""
@@ -124,35 +148,45 @@ class UseModel(keras.Model):  # type: ignore[misc]
 
     def call(self, token_ids: Any, training: bool = False) -> Any:
         """Embed a padded batch of token ids."""
-        features, mask = self._features(token_ids)
+        embedded, mask = self._embed_tokens(token_ids)
+        branches = [branch(embedded, mask) for branch in self.branches]
+        features = self._features(embedded, branches, mask)
         return self._top_layers(ops.sum(features, axis=1), ops.sum(mask, axis=1))
 
-    def embed_run(self, run: Any, sentence: Any, count: Any, dropout: Any = None) -> Any:
-        """Embed sentences laid end to end, which wastes nothing on padding: the form that training uses.
+    def embed_run(self, distinct: Any, place: Any, sentence: Any, count: Any, dropout: Any = None) -> Any:
+        """Embed sentences laid end to end: the form that training uses, equal to `call` and much cheaper.
+
+        Nothing is spent on padding, and equal tokens share what depends on them alone (see `lay_out`).
 
         Args:
-            run: int32 token ids (places,), two `PADDING` places before, between and after the sentences, as wide as
-                the widest window reaches (see `lay_out`).
+            distinct: int32 (distinct,), the token ids that occur, `PADDING` first.
+            place: int32 (places,), position in `distinct` of the token at each place; two places of padding before,
+                between and after the sentences, as wide as the widest window reaches.
             sentence: int32 (places,), not falling: the sentence that each place belongs to.
             count: number of sentences.
-            dropout: float32 (places, 512) factors for the embedded tokens, or None.
+            dropout: float32 (distinct, 512) factors for the embedded tokens, or None.
 
         Returns:
             float32 (count, 512), rows of unit length.
         """
-        features, mask = self._features(run[None], dropout)
-        summed = ops.segment_sum(features[0], sentence, count)
-        return self._top_layers(summed, ops.segment_sum(mask[0], sentence, count))
-
-    def _features(self, token_ids: Any, dropout: Any = None) -> tuple[Any, Any]:
-        """Return normalised features (batch, time, 1280), 0 on padding, and the mask (batch, time, 1)."""
-        mask = ops.cast(ops.expand_dims(token_ids >= 0, -1), "float32")
-        embedded = ops.take(self.table, ops.maximum(token_ids, 0), axis=0) * mask
+        embedded, token_mask = self._embed_tokens(distinct)
         if dropout is not None:
             embedded = embedded * dropout
-        branches = [branch(embedded, mask) for branch in self.branches]
+        mask = ops.take(token_mask, place, axis=0)
+        branches = [branch.call_run(embedded, token_mask, place, mask) for branch in self.branches]
+        features = self._features(ops.take(embedded, place, axis=0), branches, mask)
+        summed = ops.segment_sum(features, sentence, count)
+        return self._top_layers(summed, ops.segment_sum(mask, sentence, count))
+
+    def _embed_tokens(self, token_ids: Any) -> tuple[Any, Any]:
+        """Return table rows (…, 512), 0 for padding, and the mask (…, 1)."""
+        mask = ops.cast(ops.expand_dims(token_ids >= 0, -1), "float32")
+        return ops.take(self.table, ops.maximum(token_ids, 0), axis=0) * mask, mask
+
+    def _features(self, embedded: Any, branches: list[Any], mask: Any) -> Any:
+        """Return normalised features (…, 1280), 0 on padding."""
         features = _normalise(ops.concatenate([embedded, *branches], axis=-1))
-        return (features * self._top[arch.POOL_GAMMA] + self._top[arch.POOL_BETA]) * mask, mask
+        return (features * self._top[arch.POOL_GAMMA] + self._top[arch.POOL_BETA]) * mask
 
     def _top_layers(self, summed: Any, length: Any) -> Any:
         """Return embeddings from summed features (batch, 1280) and token counts (batch, 1)."""
@@ -271,13 +305,14 @@ def pad(ids: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
     return out
 
 
-def lay_out(ids: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Lay sentences of token ids end to end for `UseModel.embed_run`: (run, sentence of each place)."""
+def lay_out(ids: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int32], ...]:
+    """Lay sentences of token ids end to end for `UseModel.embed_run`: (distinct, place, sentence)."""
     gap = [PADDING] * RUN_GAP
     run = [*gap, *itertools.chain.from_iterable([*sentence, *gap] for sentence in ids)]
     lengths = np.array([len(sentence) + RUN_GAP for sentence in ids])
     sentence = np.repeat(np.arange(len(ids)), lengths)
-    return np.array(run, np.int32), np.concatenate([[0] * RUN_GAP, sentence]).astype(np.int32)
+    distinct, place = np.unique(np.array(run, np.int32), return_inverse=True)
+    return distinct, place.astype(np.int32), np.concatenate([[0] * RUN_GAP, sentence]).astype(np.int32)
 
 
 class _TensorFlowTextTokenizer:

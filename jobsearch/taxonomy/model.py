@@ -140,7 +140,8 @@ class Taxonomy:
         """Sort everything and drop exact repeats, so that the order of reading does not matter.
 
         Raises:
-            ValueError: two concepts share a URI and a language, or a URI and not a kind. Readers must settle that before.
+            ValueError: two concepts share a URI and a language, or a URI but not a kind. Readers must settle that
+                before.
         """
         ordered = sorted(concepts, key=lambda c: (c.kind, c.uri, c.language))
         for before, after in itertools.pairwise(ordered):

@@ -76,6 +76,29 @@ class Recipe:
         return asdict(self)
 
 
+def _check(recipe: Recipe) -> None:
+    shares = {"warm_up": 1, "dropout": 0.9, "marks": 1, "slips": 1}
+    for name, most in shares.items():
+        _expect(name, getattr(recipe, name), 0, most)
+    if recipe.interpolation is not None:
+        _expect("interpolation", recipe.interpolation, 0, 1)
+    _expect("learning_rate", recipe.learning_rate, 1e-8, 1)
+    _expect("scale", recipe.scale, 1, 200)
+    _expect("batch", recipe.batch, 2, 16_384)
+    _expect("patience", recipe.patience, 1, 10_000)
+    _expect("max_tokens", recipe.max_tokens, 3, 4096)
+    _expect("clip_norm", recipe.clip_norm, 1e-6, 1e6)
+    if recipe.steps <= 0 and recipe.epochs <= 0:
+        raise TuningError(f"steps is {recipe.steps} and epochs is {recipe.epochs}, expected one of them above 0")
+    if recipe.loss not in ("contrastive", "angular"):
+        raise TuningError(f"loss is {recipe.loss!r}, expected contrastive or angular")
+
+
+def _expect(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise TuningError(f"{name} is {value}, expected {least} to {most}")
+
+
 # Values found by a search on validation data; what each is worth stands in tests/benchmarks/README.md.
 DEFAULT = Recipe(
     name="default",
@@ -130,26 +153,3 @@ def find_recipe(name: str, **overrides: Any) -> Recipe:
     if unknown:
         raise TuningError(f"recipe value {unknown[0]!r} is unknown; expected one of {', '.join(sorted(known))}")
     return replace(recipe, **{key: value for key, value in overrides.items() if value is not None})
-
-
-def _check(recipe: Recipe) -> None:
-    shares = {"warm_up": 1, "dropout": 0.9, "marks": 1, "slips": 1}
-    for name, most in shares.items():
-        _expect(name, getattr(recipe, name), 0, most)
-    if recipe.interpolation is not None:
-        _expect("interpolation", recipe.interpolation, 0, 1)
-    _expect("learning_rate", recipe.learning_rate, 1e-8, 1)
-    _expect("scale", recipe.scale, 1, 200)
-    _expect("batch", recipe.batch, 2, 16_384)
-    _expect("patience", recipe.patience, 1, 10_000)
-    _expect("max_tokens", recipe.max_tokens, 3, 4096)
-    _expect("clip_norm", recipe.clip_norm, 1e-6, 1e6)
-    if recipe.steps <= 0 and recipe.epochs <= 0:
-        raise TuningError(f"steps is {recipe.steps} and epochs is {recipe.epochs}, expected one of them above 0")
-    if recipe.loss not in ("contrastive", "angular"):
-        raise TuningError(f"loss is {recipe.loss!r}, expected contrastive or angular")
-
-
-def _expect(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise TuningError(f"{name} is {value}, expected {least} to {most}")

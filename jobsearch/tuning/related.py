@@ -9,8 +9,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from jobsearch.taxonomy.model import Kind, Strength, Taxonomy
 from jobsearch.taxonomy.split import label_groups
@@ -31,7 +30,7 @@ UNRELATED = 0.5
 # The finer grades between the tutorial's, highest first.
 CLOSE = angular_similarity(0.5)  # 0.6667: one ISCO unit group, one concept directly above the other, many shared skills
 NEAR = angular_similarity(0.35)  # 0.6138: one ISCO minor group, an essential skill
-SAME_FIELD = angular_similarity(0.2)  # 0.5641: one ISCO sub-major group, an optional skill, one group of skills
+SAME_FIELD = angular_similarity(0.2)  # 0.5641: one ISCO sub-major group, an optional skill, one small group of skills
 FAR = angular_similarity(0.1)  # 0.5319: one ISCO major group
 GRADES = (CLOSE, NEAR, SAME_FIELD, FAR)
 _ISCO_GRADES = {4: CLOSE, 3: NEAR, 2: SAME_FIELD, 1: FAR}
@@ -41,6 +40,7 @@ _OVERLAP_GRADES = ((0.15, CLOSE), (0.05, SAME_FIELD))
 # Shares of two concepts' relations (Jaccard) from which on they are neighbours, and from which on they are related.
 _OVERLAP_OF_NEIGHBOURS = 0.3
 _OVERLAP_OF_RELATED = 0.1
+LARGEST_FAMILY = 20  # concepts directly below one thing; those of larger families have little in common
 _FEWEST_SKILLS = 5  # below, an overlap says little
 
 # A word that stands in the names of more than this share of concepts ("manager", "operator") tells nothing.
@@ -102,8 +102,7 @@ class Relatedness:
         """
         if self._isco_steps(a, b) >= 3 or self.related(a, b):
             return False
-        words_a = self._words.of_text(text_a, a) | self._words.of_concept(a)
-        return words_a.isdisjoint(self._words.of_text(text_b, b) | self._words.of_concept(b))
+        return not self._words.shared(a, text_a, b, text_b)
 
     def overlap(self, a: str, b: str) -> float:
         """Return the Jaccard index of two concepts' relations: of the skills of two occupations, for example."""
@@ -120,14 +119,15 @@ class Relatedness:
             grades.append(_STRENGTH_GRADES[strength])
         if a in self._above[b] or b in self._above[a]:
             grades.append(CLOSE)
-        elif not self._above[a].isdisjoint(self._above[b]):
+        elif any(len(self.below[up]) <= LARGEST_FAMILY for up in self._above[a] & self._above[b]):
             grades.append(SAME_FIELD)
         overlap = self.overlap(a, b)
         grades.extend(grade for least, grade in _OVERLAP_GRADES if overlap >= least)
         return max(grades)
 
+    @cached_property
     def neighbours(self) -> list[tuple[str, str]]:
-        """Return all pairs of neighbouring occupations, each once, sorted.
+        """All pairs of neighbouring occupations, each once, sorted.
 
         Neighbours are in one ISCO unit group, where one is directly above the other or their preferred labels share a
         word that tells something ("data scientist", "data analyst"); the unit group alone is too wide ("vermouth
@@ -135,12 +135,15 @@ class Relatedness:
         """
         found = set()
         for uris in self.by_isco(4).values():
-            words = {uri: self._words.of_concept(uri, _TELLING_OF_NEIGHBOURS) for uri in uris}
+            words = {uri: self._words.of_concept(uri) for uri in uris}
             for a, b in itertools.combinations(uris, 2):
                 if a in self._above[b] or b in self._above[a] or not words[a].isdisjoint(words[b]):
                     found.add((a, b))
-        for a, b, overlap in self.overlapping(_OVERLAP_OF_NEIGHBOURS):
-            if overlap and min(len(self._partners[a]), len(self._partners[b])) >= _FEWEST_SKILLS:
+        for a, b, overlap in self.overlapping:
+            if (
+                overlap >= _OVERLAP_OF_NEIGHBOURS
+                and min(len(self._partners[a]), len(self._partners[b])) >= _FEWEST_SKILLS
+            ):
                 found.add((a, b))
         return sorted(found)
 
@@ -151,30 +154,29 @@ class Relatedness:
             found.setdefault(self._unit[uri][:digits], []).append(uri)
         return dict(sorted(found.items()))
 
-    def overlapping(self, least: float) -> list[tuple[str, str, float]]:
-        """Return the pairs of occupations whose skills overlap at least so much, with the overlap, sorted."""
-        occupations = [
-            uri for uri, records in sorted(self._taxonomy.by_uri.items()) if records[0].kind == "occupation"
-        ]
-        occupations = [uri for uri in occupations if self._partners[uri]]
-        if not occupations:
-            return []
+    @cached_property
+    def overlapping(self) -> list[tuple[str, str, float]]:
+        """The pairs of occupations whose skills overlap enough for a grade, with the overlap, sorted."""
         import numpy as np
-        from scipy.sparse import csr_matrix, triu
 
-        column: dict[str, int] = {}
-        rows, columns = [], []
-        for row, uri in enumerate(occupations):
-            for partner in self._partners[uri]:
-                rows.append(row)
-                columns.append(column.setdefault(partner, len(column)))
-        known = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(occupations), len(column)))
-        shared = triu(known @ known.T, k=1).tocoo()
-        sizes = np.asarray(known.sum(axis=1)).ravel()
-        overlaps = shared.data / (sizes[shared.row] + sizes[shared.col] - shared.data)
-        kept = overlaps >= least
-        pairs = zip(shared.row[kept].tolist(), shared.col[kept].tolist(), overlaps[kept].tolist(), strict=True)
-        return sorted((occupations[a], occupations[b], overlap) for a, b, overlap in pairs)
+        occupations = [
+            uri
+            for uri, records in sorted(self._taxonomy.by_uri.items())
+            if records[0].kind == "occupation" and self._partners[uri]
+        ]
+        holders: dict[str, list[int]] = {}
+        for place, uri in enumerate(occupations):
+            for skill in self._partners[uri]:
+                holders.setdefault(skill, []).append(place)
+        sizes = np.array([len(self._partners[uri]) for uri in occupations])
+        found = []
+        for place, uri in enumerate(occupations):
+            others = np.concatenate([holders[skill] for skill in self._partners[uri]])
+            shared = np.bincount(others[others > place], minlength=len(occupations))
+            overlaps = shared / (sizes + sizes[place] - shared)
+            near = np.flatnonzero(overlaps >= _OVERLAP_GRADES[-1][0]).tolist()
+            found += [(uri, occupations[other], float(overlaps[other])) for other in near]
+        return found
 
     def partners(self, uri: str) -> dict[str, list[str]]:
         """Return the concepts that a relation ties to one, by strength, sorted; those of this taxonomy only."""
@@ -182,6 +184,15 @@ class Relatedness:
         for partner, strength in sorted(self._partners[uri].items()):
             if partner in self._taxonomy.by_uri:
                 found.setdefault(strength, []).append(partner)
+        return found
+
+    @cached_property
+    def below(self) -> dict[str, list[str]]:
+        """The concepts directly below each group and concept, sorted."""
+        found: dict[str, list[str]] = {}
+        for uri, above in sorted(self._above.items()):
+            for up in above:
+                found.setdefault(up, []).append(uri)
         return found
 
     def above(self, uri: str) -> list[str]:
@@ -209,19 +220,21 @@ class _Words:
             self._count[kind].update(self._names[uri])
             self._size[kind] += 1
 
-    def of_text(self, text: str, uri: str, share: float = _TELLING_OF_UNRELATED) -> set[str]:
-        """Return the telling words of a concept's label."""
-        return self._telling(_stems(text), uri, share)
+    def of_concept(self, uri: str) -> set[str]:
+        """Return the words that tell something of an occupation's preferred labels, in all languages."""
+        return {stem for stem in self._names[uri] if self._tells(stem, uri, _TELLING_OF_NEIGHBOURS)}
 
-    def of_concept(self, uri: str, share: float = _TELLING_OF_UNRELATED) -> set[str]:
-        """Return the telling words of a concept's preferred labels, in all languages."""
-        return self._telling(self._names[uri], uri, share)
+    def shared(self, a: str, text_a: str, b: str, text_b: str) -> bool:
+        """Tell whether two labels, each with its concept's preferred ones, share a word that tells something."""
+        common = (_stems(text_a) | self._names[a]) & (_stems(text_b) | self._names[b])
+        return any(
+            self._tells(stem, a, _TELLING_OF_UNRELATED) and self._tells(stem, b, _TELLING_OF_UNRELATED)
+            for stem in common
+        )
 
-    def _telling(self, stems: Iterable[str], uri: str, share: float) -> set[str]:
+    def _tells(self, stem: str, uri: str, share: float) -> bool:
         kind = self._kind[uri]
-        most = max(2, share * self._size[kind])
-        count = self._count[kind]
-        return {stem for stem in stems if count[stem] <= most}
+        return self._count[kind][stem] <= max(2, share * self._size[kind])
 
 
 @lru_cache(maxsize=1 << 18)

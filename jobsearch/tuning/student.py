@@ -65,7 +65,7 @@ class NativeStudent:
         return list(self._model.trainable_variables)
 
     def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
-        """Return the run of token ids and each place's sentence; long texts are cut, end mark kept."""
+        """Return the texts' tokens as `lay_out` gives them; long texts are cut, end mark kept."""
         most = self._recipe.max_tokens
         ids = [
             sentence if len(sentence) <= most else [*sentence[: most - 1], arch.END_ID]
@@ -74,18 +74,18 @@ class NativeStudent:
         return lay_out(ids)
 
     def signature(self) -> tuple[Any, ...]:
-        """Return two int32 vectors of any length."""
-        return (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.int32))
+        """Return three int32 vectors of any length."""
+        return (tf.TensorSpec((None,), tf.int32),) * 3
 
     def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
-        """Embed with drop-out on the token embeddings."""
-        run, sentence = inputs
+        """Embed with drop-out on the token embeddings, the same for equal tokens of a step."""
+        distinct, place, sentence = inputs
         dropout = None
         if self._recipe.dropout:
             kept = 1 - self._recipe.dropout
-            chance = tf.random.stateless_uniform((tf.shape(run)[0], arch.TOKEN_WIDTH), draw)
+            chance = tf.random.stateless_uniform((tf.shape(distinct)[0], arch.TOKEN_WIDTH), draw)
             dropout = tf.cast(chance < kept, tf.float32) / kept
-        return self._model.embed_run(run, sentence, count, dropout)
+        return self._model.embed_run(distinct, place, sentence, count, dropout)
 
     def weights(self, name: str, lineage: Mapping[str, Any]) -> WeightSet:
         """Return the present weights as a weight set."""

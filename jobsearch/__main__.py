@@ -1,0 +1,5 @@
+"""`python -m jobsearch`."""
+
+from jobsearch.cli import main
+
+main()

@@ -1,0 +1,129 @@
+"""`jobsearch compare`: before and after tuning, side by side."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from jobsearch.cli.common import json_option, open_encoder_engine, print_json
+
+if TYPE_CHECKING:
+    from jobsearch.comparison import Comparison
+    from jobsearch.engine import JobSearch, KindFilter
+
+
+@click.command()
+@click.argument("queries", nargs=-1, metavar="[QUERY…]")
+@click.option("--base", default="use", show_default=True, metavar="NAME", help="Encoder or index before.")
+@click.option("--tuned", metavar="NAME", help="Encoder or index after. Default: the newest tuned encoder.")
+@click.option("-k", default=10, show_default=True, help="Hits on either side.")
+@click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
+@click.option(
+    "--file", "path", metavar="FILE", help="Sum up many queries: one a line, or a CSV with the columns query and uri."
+)
+@json_option
+def compare(
+    queries: tuple[str, ...], base: str, tuned: str | None, k: int, kind: str, path: str | None, as_json: bool
+) -> None:
+    """Ask the base and the tuned encoder the same QUERY and show how the hits moved.
+
+    The labels are those of the taxonomy in use; an encoder that has no index of them yet gets one first. With
+    --file the queries are summed up: what entered, dropped, rose and fell, how much stayed, and, where the right
+    URI is given, which queries were won and lost.
+
+    \b
+    Examples:
+      jobsearch compare "ML engineer" --kind occupation
+      jobsearch compare --file titles.csv -k 20 --json
+    """
+    from jobsearch.comparison import compare as ask
+    from jobsearch.comparison import summarise
+    from jobsearch.errors import QueryError
+
+    if bool(queries) == bool(path):
+        raise click.UsageError("give one QUERY or more, or --file, not both")
+    wanted = cast("KindFilter", kind)
+    expected: Mapping[str, str] = {}
+    asked: list[str] = list(queries)
+    if path:
+        asked, expected = read_queries(Path(path))
+    before, after = open_encoder_engine(base), open_encoder_engine(tuned or _newest())
+    compared = ask(before, after, asked, k, wanted)
+    if not compared:
+        raise QueryError(f"{path} holds no queries; write one a line")
+    if path:
+        summary = summarise(compared, expected)
+        if as_json:
+            print_json({"base": _encoder(before), "tuned": _encoder(after), **summary.to_dict()})
+        else:
+            from jobsearch.cli.compare_render import print_summary
+
+            print_summary(before, after, summary)
+        return
+    for position, one in enumerate(compared):
+        if as_json:
+            print_json(_record(before, after, one), indent=None)
+        else:
+            from jobsearch.cli.compare_render import print_comparison
+
+            if position:
+                click.echo()
+            print_comparison(before, after, one)
+
+
+def read_queries(path: Path) -> tuple[list[str], dict[str, str]]:
+    """Read queries, and the right concept's URI where a CSV names it.
+
+    Raises:
+        QueryError: the file cannot be read, or a CSV has no column `query`.
+    """
+    from jobsearch.errors import QueryError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise QueryError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise QueryError(f"{path} cannot be read ({error.strerror}); name a file with queries") from error
+    lines = text.splitlines()
+    header = [cell.strip().lower() for cell in next(csv.reader(lines[:1]), [])]
+    if path.suffix.lower() != ".csv" and header != ["query", "uri"]:
+        return [line.strip() for line in lines if line.strip()], {}
+    if "query" not in header:
+        raise QueryError(f"{path} has the columns {', '.join(header) or 'none'}; expected query, and uri if known")
+    rows = [
+        {name: cell.strip() for name, cell in zip(header, row, strict=False)} for row in csv.reader(lines[1:]) if row
+    ]
+    queries = [row["query"] for row in rows if row.get("query")]
+    return queries, {row["query"]: row["uri"] for row in rows if row.get("query") and row.get("uri")}
+
+
+def _newest() -> str:
+    from jobsearch.errors import EncoderError
+    from jobsearch.tuning.models import newest_model
+
+    name = newest_model()
+    if name is None:
+        raise EncoderError("there is no tuned encoder yet; run `jobsearch tune`, or name one with --tuned")
+    return name
+
+
+def _encoder(engine: JobSearch) -> dict[str, Any]:
+    opened = engine.opened
+    return {
+        "name": opened.encoder.name,
+        "fingerprint": opened.encoder.fingerprint,
+    }
+
+
+def _record(before: JobSearch, after: JobSearch, one: Comparison) -> dict[str, Any]:
+    return {
+        "query": one.query,
+        "base": {"encoder": _encoder(before), "hits": [hit.to_dict() for hit in one.base]},
+        "tuned": {"encoder": _encoder(after), "hits": [hit.to_dict() for hit in one.tuned]},
+        "moves": [move.to_dict() for move in one.moves],
+    }

@@ -1,0 +1,94 @@
+"""`jobsearch models`: the tuned encoders at hand."""
+
+from __future__ import annotations
+
+import click
+
+from jobsearch.cli.common import json_option, print_json
+
+
+@click.group()
+def models() -> None:
+    """List, show and delete tuned encoders.
+
+    \b
+    Examples:
+      jobsearch models list
+      jobsearch models show tuned-1
+    """
+
+
+@models.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the tuned encoders: usable ones first, newest first.
+
+    \b
+    Examples:
+      jobsearch models list
+      jobsearch models list --json
+    """
+    from jobsearch.tuning.models import list_models
+
+    records = list_models()
+    if as_json:
+        print_json([{key: value for key, value in record.items() if key != "history"} for record in records])
+        return
+    if not records:
+        click.echo("No tuned encoder yet; `jobsearch tune` makes one.", err=True)
+        return
+    from jobsearch.cli.render import console, plain_table
+
+    table = plain_table("Encoder", "Verdict", "Recipe", "Data", "MRR base", "MRR tuned", "Made")
+    for record in records:
+        gate = record["gate"]
+        table.add_row(
+            record["name"],
+            gate["verdict"],
+            record["recipe"]["name"],
+            record["data"]["source"],
+            f"{gate['mrr_base']:.4f}",
+            f"{gate['mrr_tuned']:.4f}",
+            record["created"],
+        )
+    console().print(table)
+
+
+@models.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show how a tuned encoder was made and what it is worth: its model card.
+
+    \b
+    Examples:
+      jobsearch models show tuned-1
+      jobsearch models show tuned-1 --json
+    """
+    from jobsearch.tuning.models import CARD, model_directory, read_record
+
+    folder = model_directory(name)
+    if as_json:
+        print_json(read_record(folder))
+        return
+    from rich.markdown import Markdown
+
+    from jobsearch.cli.render import console
+
+    console().print(Markdown((folder / CARD).read_text(encoding="utf-8")))
+
+
+@models.command()
+@click.argument("name")
+def delete(name: str) -> None:
+    """Delete a tuned encoder; indexes built with it keep their own copy and go on working.
+
+    \b
+    Examples:
+      jobsearch models delete tuned-1
+      jobsearch models delete failed-try
+    """
+    from jobsearch.tuning.models import delete_model
+
+    delete_model(name)
+    click.echo(f"Encoder {name!r} is deleted.", err=True)

@@ -1,0 +1,201 @@
+"""`jobsearch tune`: a better encoder, with proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from jobsearch.cli.common import build, json_option, print_json, show_progress
+
+if TYPE_CHECKING:
+    from jobsearch.encoder.text import Case
+    from jobsearch.tuning.pairs import PairSet
+    from jobsearch.tuning.recipes import Recipe
+    from jobsearch.tuning.tune import Tuned
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+# Values of the recipe that an option each overrides: name, type and help.
+_RECIPE_OPTIONS = (
+    ("batch", int, "Pairs in a step."),
+    ("steps", int, "Steps at most."),
+    ("epochs", int, "Passes over the pairs at most, for recipes without a number of steps."),
+    ("learning-rate", float, "Adam's learning rate at its highest."),
+    ("scale", float, "What cosines are multiplied with before the softmax."),
+    ("dropout", float, "Drop-out on token embeddings, 0 to 0.9."),
+    ("marks", float, "Chance of vacancy-like marks around an anchor, 0 to 1."),
+    ("slips", float, "Chance of a slip of the finger in an anchor, 0 to 1."),
+    ("max-tokens", int, "Longer texts are cut in training."),
+    ("validate-every", int, "Steps between two validations."),
+    ("patience", int, "Validations without a better one before training stops."),
+    ("interpolation", float, "Share of tuned weights in the result, 0 to 1; default: chosen on validation."),
+)
+
+
+def _recipe_options(command: Command) -> Command:
+    for name, kind, text in reversed(_RECIPE_OPTIONS):
+        command = click.option(f"--{name}", type=kind, metavar="N", help=text)(command)
+    return click.option("--train-table/--no-train-table", default=None, help="Train the embedding table too.")(command)
+
+
+@click.command()
+@click.option("--recipe", "recipe_name", default="default", show_default=True, metavar="NAME", help="default, tutorial")
+@click.option("--pairs", "pairs_path", metavar="CSV", help="Train on these pairs: base,ref,similarity.")
+@click.option("--name", metavar="NAME", help="Name of the tuned encoder. Default: tuned-1, tuned-2, …")
+@click.option(
+    "--base",
+    default="use",
+    show_default=True,
+    metavar="NAME|PATH|HANDLE",
+    help="Encoder to begin with (see index build).",
+)
+@click.option("--case", metavar="CASE", help="keep, lower or lower-caps. Default: what suits the languages.")
+@click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to train on. Default: the one in use.")
+@click.option("--language", "languages", multiple=True, metavar="CODE", help="Only this language; may be repeated.")
+@click.option("--validation", default=0.1, show_default=True, metavar="SHARE", help="Share of concepts to hold out.")
+@click.option("--seed", default=0, show_default=True, metavar="N", help="Equal seeds give equal weights.")
+@click.option("--sts", "sts_path", metavar="FILE", help="STS pairs to check general ability with.")
+@click.option("--force", is_flag=True, help="Keep the result as usable even if the gate rejects it.")
+@click.option("--rebuild", is_flag=True, help="Rebuild and publish the index with the tuned encoder.")
+@_recipe_options
+@json_option
+def tune(
+    recipe_name: str,
+    pairs_path: str | None,
+    name: str | None,
+    base: str,
+    case: Case | None,
+    taxonomy_name: str | None,
+    languages: tuple[str, ...],
+    validation: float,
+    seed: int,
+    sts_path: str | None,
+    force: bool,
+    rebuild: bool,
+    as_json: bool,
+    **overrides: Any,
+) -> int:
+    """Fine-tune the encoder on the taxonomy's labels, and keep it if it is better.
+
+    Concepts that were held out decide: the encoder is kept as usable only if it finds them better than before and
+    its general ability holds; else it is kept as rejected, exit code 1, and nothing in use changes. A run that was
+    killed goes on where it stopped when started again; Ctrl-C keeps the best so far.
+
+    \b
+    Examples:
+      jobsearch tune --rebuild
+      jobsearch tune --pairs my_pairs.csv --name mine --steps 200
+    """
+    from pathlib import Path
+
+    from jobsearch.encoder.library import find_weights, models_directory
+    from jobsearch.encoder.packaged import BASE_NAME
+    from jobsearch.encoder.text import default_case
+    from jobsearch.tuning.data import recipe_pairs
+    from jobsearch.tuning.general import general_check
+    from jobsearch.tuning.models import check_model_name, next_model_name
+    from jobsearch.tuning.recipes import find_recipe
+    from jobsearch.tuning.tune import tune as run
+
+    recipe = find_recipe(recipe_name, **overrides)
+    name = name or next_model_name()
+    check_model_name(name)
+    general = general_check(Path(sts_path) if sts_path else None)
+    with show_progress() as progress:
+        progress("reading pairs", 0, 0)
+        if pairs_path:
+            from jobsearch.tuning.pairs_file import read_pairs
+
+            pairs, source = read_pairs(Path(pairs_path), validation=validation, seed=seed), pairs_path
+            spoken: tuple[str, ...] = ("en",)
+        else:
+            from jobsearch.taxonomy.library import active_name, find_taxonomy
+
+            source = taxonomy_name or active_name()
+            taxonomy = find_taxonomy(source)
+            spoken = languages or taxonomy.languages
+            pairs = recipe_pairs(
+                taxonomy, recipe, languages=languages, validation=validation, seed=seed, progress=progress
+            )
+        if case is None and (base == BASE_NAME or "://" in base):
+            case = default_case(spoken)
+        encoder = find_weights(base, case)
+        _announce(name, recipe, pairs, source)
+        tuned = run(
+            encoder,
+            pairs,
+            recipe,
+            name=name,
+            models=models_directory(),
+            general=general,
+            data_source=source,
+            seed=seed,
+            force=force,
+            progress=progress,
+            on_validation=_print_validation,
+        )
+    if as_json:
+        print_json({**tuned.record, "directory": str(tuned.directory)})
+    else:
+        _print_result(tuned)
+    if not tuned.usable:
+        click.echo(f"Error: {name!r} was rejected: {tuned.gate.reason} Nothing in use was changed.", err=True)
+        return 1
+    if rebuild:
+        from jobsearch.taxonomy.library import active_name
+
+        build(taxonomy_name or active_name(), taxonomy_name, name, None)
+    else:
+        click.echo(f"`jobsearch index build --encoder {name}` puts it into use.", err=True)
+    return 0
+
+
+def _announce(name: str, recipe: Recipe, pairs: PairSet, source: str) -> None:
+    counts = pairs.counts()
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(counts["training"].items()))
+    click.echo(f"Tuning {name!r} by recipe {recipe.name!r} on {source}: {recipe.summary}.", err=True)
+    click.echo(f"Pairs: {len(pairs.training):,} ({kinds}); held out: {len(pairs.validation):,}.", err=True)
+
+
+def _print_validation(record: dict[str, Any]) -> None:
+    trained = f", training loss {record['training_loss']:.4f}" if "training_loss" in record else " (base)"
+    best = "  best so far" if record["best"] else ""
+    click.echo(
+        f"step {record['step']:>5}: held-out MRR {record['mrr']:.4f}, loss {record['loss']:.4f}{trained}{best}",
+        err=True,
+    )
+
+
+def _print_result(tuned: Tuned) -> None:
+    from jobsearch.cli.render import console, plain_table, print_pairs
+
+    gate, record = tuned.gate, tuned.record
+    table = plain_table("", "base", "tuned", "")
+    table.add_row(
+        f"held-out MRR, {gate.queries:,} queries",
+        f"{gate.mrr_base:.4f}",
+        f"{gate.mrr_tuned:.4f}",
+        f"{gate.difference:+.4f} ({gate.interval[0]:+.4f} to {gate.interval[1]:+.4f}), p = {gate.p_value:.3f}",
+    )
+    table.add_row(
+        gate.general_check,
+        f"{gate.general_base:.4f}",
+        f"{gate.general_tuned:.4f}",
+        f"may fall by {gate.tolerance:g}",
+    )
+    console().print(table)
+    click.echo()
+    print_pairs(_result_lines(tuned, record))
+
+
+def _result_lines(tuned: Tuned, record: Any) -> Iterator[tuple[str, str]]:
+    yield "Verdict", f"{tuned.gate.verdict}: {tuned.gate.reason}"
+    yield (
+        "Training",
+        (
+            f"{record['steps']:,} steps, {record['ending']}, best at step {record['best_step']:,}; "
+            f"share of tuned weights {record['share']:g}"
+        ),
+    )
+    yield "Kept in", str(tuned.directory)

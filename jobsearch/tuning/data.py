@@ -1,0 +1,39 @@
+"""The pairs that a recipe trains on, from a taxonomy."""
+
+from __future__ import annotations
+
+from jobsearch.progress import Progress, silent
+from jobsearch.taxonomy.model import Taxonomy
+from jobsearch.taxonomy.split import split_concepts
+from jobsearch.tuning.pairs import PairOptions, PairSet, generate_pairs
+from jobsearch.tuning.recipes import Recipe
+
+
+def recipe_pairs(
+    taxonomy: Taxonomy,
+    recipe: Recipe,
+    *,
+    languages: tuple[str, ...] = (),
+    validation: float = 0.1,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> PairSet:
+    """Make the pairs that a recipe needs: for the contrastive loss those that belong together, else all grades.
+
+    Args:
+        taxonomy: concepts and labels, in one language or several.
+        recipe: decides by its loss.
+        languages: only these; empty for all.
+        validation: share of the concepts to hold out.
+        seed: of split and draw.
+        progress: told of the steps.
+
+    Raises:
+        TuningError: a language is not there, or there is nothing to make a pair of.
+    """
+    if recipe.loss == "contrastive":
+        options = PairOptions(neighbours=0, unrelated=0, languages=languages, seed=seed)
+    else:
+        options = PairOptions(languages=languages, seed=seed)
+    split = split_concepts(taxonomy, validation=validation, seed=seed)
+    return generate_pairs(taxonomy, options, split, progress=progress)

@@ -1,0 +1,93 @@
+"""The tuned encoders at hand: names, records, deletion. No TensorFlow here."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jobsearch.encoder.library import model_names, models_directory
+from jobsearch.encoder.packaged import BASE_NAME
+from jobsearch.errors import TuningError
+
+REJECTED = "rejected"
+RECORD, CARD = "record.json", "README.md"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+def next_model_name() -> str:
+    """Return the first of tuned-1, tuned-2, … that is free."""
+    taken = set(model_names())
+    number = 1
+    while f"tuned-{number}" in taken:
+        number += 1
+    return f"tuned-{number}"
+
+
+def check_model_name(name: str) -> None:
+    """Refuse a name that a new encoder cannot have.
+
+    Raises:
+        TuningError: it is reserved, taken, or no plain name.
+    """
+    if name in (BASE_NAME, REJECTED):
+        raise TuningError(f"{name!r} is reserved; give another name with --name")
+    if not _NAME.match(name):
+        raise TuningError(f"encoder name {name!r}: expected letters, digits, dots and dashes; give one with --name")
+    if name in model_names():
+        raise TuningError(f"there is an encoder {name!r}; give another name, or run `jobsearch models delete {name}`")
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Return the records of all tuned encoders, usable ones first, newest first."""
+    folders = [models_directory() / name for name in model_names()]
+    rejected = models_directory() / REJECTED
+    if rejected.is_dir():
+        folders += [path for path in rejected.iterdir() if (path / RECORD).is_file() and path.name[0] != "."]
+    records = [read_record(folder) for folder in folders if (folder / RECORD).is_file()]
+    records.sort(key=lambda record: str(record["created"]), reverse=True)
+    return sorted(records, key=lambda record: record["gate"]["verdict"] == "rejected")
+
+
+def newest_model() -> str | None:
+    """Return the name of the newest usable tuned encoder, or None."""
+    usable = [record for record in list_models() if record["gate"]["verdict"] != "rejected"]
+    return str(usable[0]["name"]) if usable else None
+
+
+def model_directory(name: str) -> Path:
+    """Return the folder of a tuned encoder, usable or rejected.
+
+    Raises:
+        TuningError: there is none of that name.
+    """
+    if _NAME.match(name):
+        for folder in (models_directory() / name, models_directory() / REJECTED / name):
+            if (folder / RECORD).is_file():
+                return folder
+    known = ", ".join(record["name"] for record in list_models()) or "none yet; `jobsearch tune` makes one"
+    raise TuningError(f"no tuned encoder {name!r}; there are: {known}")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return a tuned encoder's record, its folder's path added as `path`.
+
+    Raises:
+        TuningError: the record is missing or damaged.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return {**record, "path": str(folder)}
+    except (OSError, ValueError, TypeError) as error:
+        raise TuningError(f"{folder / RECORD} cannot be read ({error}); tune again") from error
+
+
+def delete_model(name: str) -> None:
+    """Remove a tuned encoder; indexes that were built with it keep their own copy.
+
+    Raises:
+        TuningError: there is none of that name.
+    """
+    shutil.rmtree(model_directory(name))

@@ -1,0 +1,186 @@
+"""Pairs in the tutorial's format: a CSV file with the columns `base,ref,similarity`, UTF-8.
+
+Held-out pairs stand beside it, in `<name>.validation.csv`, so that training by other programs never sees them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from jobsearch.errors import TuningError
+from jobsearch.files import write_atomically
+from jobsearch.taxonomy.labels import clean_label
+from jobsearch.tuning.pair import Pair, PairSet
+from jobsearch.tuning.text_groups import group_texts, hold_out
+
+COLUMNS = ("base", "ref", "similarity")
+FEWEST_ROWS = 20  # two batches of the tutorial's and something to validate on
+_BELONGS_TOGETHER = 0.7  # pairs of at least this similarity link texts; the tutorial's "other name" is 0.7468
+
+
+def validation_path(path: Path) -> Path:
+    """Return where the held-out pairs of a file stand: `training_data.validation.csv` for `training_data.csv`."""
+    return path.with_name(f"{path.stem}.validation.csv")
+
+
+def write_pairs(path: Path, pairs: PairSet) -> tuple[Path, Path]:
+    """Write training pairs to `path` and held-out ones beside it; return both paths.
+
+    The second file is written even without held-out pairs, so that an older one is not taken for theirs. Equal pairs
+    give equal bytes.
+
+    Raises:
+        StorageError: the disk is full, read-only or not ours.
+    """
+    beside = validation_path(path)
+    write_atomically(path, _table(pairs.training))
+    write_atomically(beside, _table(pairs.validation))
+    return path, beside
+
+
+def read_pairs(path: Path, *, validation: float = 0.1, seed: int = 0) -> PairSet:
+    """Read a file of pairs, and split it unless held-out pairs stand beside it.
+
+    Columns are found by name, others are ignored; white space in texts is folded, as in labels. Held-out pairs are
+    those of `validation_path(path)` if that is there. Otherwise groups of texts are held out, and rows that
+    would put a text on both sides are left out and counted (see `text_groups`). Repeated rows are counted and kept:
+    repeating may be meant as a weight.
+
+    Args:
+        path: the file.
+        validation: share of rows to hold out, 0 to 0.5.
+        seed: another seed holds out other rows.
+
+    Raises:
+        TuningError: the file cannot be read; a column is missing, a cell is empty, a similarity is no number from 0
+            to 1, a row is of another length than the header, the text is not UTF-8, or there are too few rows.
+    """
+    if not 0 <= validation <= 0.5:
+        raise TuningError(f"validation share is {validation}, expected 0 to 0.5")
+    path = Path(path)
+    rows = list(_rows(path))
+    if len(rows) < FEWEST_ROWS:
+        raise TuningError(
+            f"{path} holds {len(rows)} pairs, expected at least {FEWEST_ROWS}; add pairs, or make some with "
+            f"`jobsearch pairs --out FILE`"
+        )
+    beside = validation_path(path)
+    held_rows = list(_rows(beside)) if beside.exists() else []
+    both = [*rows, *held_rows]
+    keys = [(row.base.casefold(), row.ref.casefold()) for row in both]
+    links = (key for key, row in zip(keys, both, strict=True) if row.similarity >= _BELONGS_TOGETHER)
+    groups = group_texts((text for key in keys for text in key), links)
+    sides: list[bool | None]
+    if beside.exists():
+        seen = {text for key in keys[: len(rows)] for text in key}
+        sides = [False] * len(rows)
+        sides += [None if seen.intersection(key) else True for key in keys[len(rows) :]]
+    else:
+        sides = hold_out(keys, groups, validation, seed)
+    pairs = [
+        Pair(row.base, row.ref, row.similarity, groups.of[base], groups.of[ref], source="file")
+        for row, (base, ref) in zip(both, keys, strict=True)
+    ]
+    return PairSet(
+        training=tuple(pair for pair, side in zip(pairs, sides, strict=True) if side is False),
+        validation=tuple(pair for pair, side in zip(pairs, sides, strict=True) if side is True),
+        seed=seed,
+        repeated=len(keys) - len({*keys}),
+        left_out=sides.count(None),
+    )
+
+
+class _Row(NamedTuple):
+    base: str
+    ref: str
+    similarity: float
+
+
+def _table(pairs: Iterable[Pair]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((pair.base, pair.ref, repr(pair.similarity)) for pair in pairs)
+    return text.getvalue().encode("utf-8", "replace")  # lone surrogates become "?"
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    line = 1
+    places: list[int] = []
+    width = 0
+    while True:
+        line = reader.line_num + 1  # where the row begins; one with a line break in a cell ends further down
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise TuningError(
+                f"{path} line {line}: {error}, expected comma-separated cells with quotes in pairs; mend the row"
+            ) from None
+        if cells is None:
+            break
+        if not cells:
+            continue  # a blank line
+        if not places:
+            places, width = _places(path, line, cells), len(cells)
+        elif len(cells) != width:
+            raise TuningError(
+                f"{path} line {line}: {len(cells)} cells, expected {width} as in the header; "
+                "put texts that hold commas into double quotes"
+            )
+        else:
+            yield _row(path, line, [cells[place] for place in places])
+    if not places:
+        raise TuningError(f"{path} is empty, expected the columns {','.join(COLUMNS)}; give another file")
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise TuningError(f"cannot read {path}: {reason}; give a CSV file with {','.join(COLUMNS)}") from error
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TuningError(
+            f"{path} line {line}: byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _places(path: Path, line: int, header: Sequence[str]) -> list[int]:
+    names = [clean_label(name).casefold() for name in header]
+    for wanted in COLUMNS:
+        if names.count(wanted) != 1:
+            how_often = "no" if wanted not in names else "more than one"
+            raise TuningError(
+                f"{path} line {line}: {how_often} column {wanted!r} in {','.join(header)[:80]!r}, "
+                f"expected {','.join(COLUMNS)}; name the columns in the first line"
+            )
+    return [names.index(wanted) for wanted in COLUMNS]
+
+
+def _row(path: Path, line: int, cells: Sequence[str]) -> _Row:
+    base, ref, number = (_clean(cell) for cell in cells)
+    for name, text in zip(COLUMNS, (base, ref, number), strict=True):
+        if not text:
+            raise TuningError(f"{path} line {line}: {name} is empty; fill the cell or take the row out")
+    try:
+        similarity = float(number)
+    except ValueError:
+        similarity = float("nan")
+    if not 0 <= similarity <= 1:  # NaN is not, either
+        raise TuningError(f"{path} line {line}: similarity is {number[:40]!r}, expected a number from 0 to 1; mend it")
+    return _Row(base, ref, similarity)
+
+
+# The same texts come again and again.
+_clean = lru_cache(maxsize=1 << 17)(clean_label)

@@ -1,0 +1,285 @@
+"""Tuning from beginning to end: train, choose the share of tuned weights, gate, keep."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import jobsearch
+from jobsearch.encoder.lean import LeanEncoder
+from jobsearch.encoder.protocol import Encoder
+from jobsearch.encoder.tf import tensorflow
+from jobsearch.encoder.weights import WeightSet
+from jobsearch.evaluation.retrieval import evaluate_retrieval
+from jobsearch.files import new_directory, storage_errors
+from jobsearch.progress import Progress, silent
+from jobsearch.tuning.batches import Batches
+from jobsearch.tuning.card import model_card
+from jobsearch.tuning.checkpoint import RunDirectory
+from jobsearch.tuning.curves import draw_curves
+from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpolate
+from jobsearch.tuning.models import CARD, RECORD, REJECTED
+from jobsearch.tuning.pairs import PairSet
+from jobsearch.tuning.recipes import Recipe
+from jobsearch.tuning.student import Student, assign, make_student, values_of
+from jobsearch.tuning.trainer import Outcome, Trainer
+from jobsearch.tuning.validation import GeneralCheck, Validation, held_out_set
+
+CURVES, TENSORBOARD = "curves.png", "tensorboard"
+_PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether a tuned encoder may be used, and on what grounds.
+
+    Args:
+        verdict: `accepted`, `rejected`, or `forced`: rejected, and kept as usable all the same.
+        reason: in a sentence.
+        mrr_base, mrr_tuned: on all held-out queries against all labels.
+        queries, labels: how many of each.
+        difference, interval, p_value: of MRR, tuned less base, paired by query; 95 % bootstrap interval.
+        general_check: what general ability was measured by.
+        general_base, general_tuned: its scores.
+        tolerance: how far that may fall.
+    """
+
+    verdict: str
+    reason: str
+    mrr_base: float
+    mrr_tuned: float
+    queries: int
+    labels: int
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    general_check: str
+    general_base: float
+    general_tuned: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A finished tuning run.
+
+    Args:
+        directory: where the encoder, its record, card, curves and TensorBoard events lie.
+        gate: the verdict.
+        record: everything about the run, as in `record.json`.
+    """
+
+    directory: Path
+    gate: Gate
+    record: Mapping[str, Any]
+
+    @property
+    def usable(self) -> bool:
+        """Whether the encoder passed the gate, or was forced through it."""
+        return self.gate.verdict != "rejected"
+
+
+def tune(
+    base: WeightSet | Encoder,
+    pairs: PairSet,
+    recipe: Recipe,
+    *,
+    name: str,
+    models: Path,
+    general: GeneralCheck,
+    data_source: str,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+    on_validation: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> Tuned:
+    """Tune an encoder and keep it as usable if it is better, as rejected if it is not.
+
+    A run that was killed goes on from its last checkpoint when it is started again with the same arguments.
+
+    Args:
+        base: the encoder to begin with.
+        pairs: training and held-out pairs.
+        recipe: how to train.
+        name: name of the result; a usable one goes to `models/name`, a rejected one to `models/rejected/name`.
+        models: folder of the weight sets.
+        general: check of general ability.
+        data_source: where the pairs came from, for the record.
+        seed: equal seeds give equal weights on the same machine.
+        force: keep the result as usable whatever the gate says; the record says so.
+        progress: told of the steps.
+        on_validation: told of each validation's record.
+
+    Raises:
+        TuningError: there are too few pairs, the encoder cannot be trained, or training came apart.
+        StorageError: the disk is full, read-only or not ours.
+    """
+    _make_deterministic(seed)
+    batches = Batches(pairs.training, recipe, seed)
+    progress("building network", 0, 0)
+    student = make_student(base, recipe)
+    start = values_of(student.variables)
+    validation = Validation(pairs, recipe, seed)
+    run = RunDirectory(models / ".runs" / name)
+    identity = {
+        "base": base.fingerprint,
+        "data": pairs.digest,
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+    }
+    trainer = Trainer(
+        student,
+        batches,
+        recipe,
+        seed=seed,
+        measure=validation,
+        directory=run,
+        identity=identity,
+        progress=progress,
+        on_validation=on_validation,
+        tensorboard=run.path / TENSORBOARD,
+    )
+    outcome = trainer.run()
+    base_encoder = LeanEncoder(base) if isinstance(base, WeightSet) else base
+    general_base = general.score(base_encoder)
+
+    def set_share(share: float) -> None:
+        assign(student.variables, interpolate(start, outcome.best, share))
+
+    def measure(share: float) -> tuple[float, float, bool]:
+        set_share(share)
+        encoder = student.encoder(name, {})
+        score = general.score(encoder)
+        progress("choosing share", SHARES.index(share) + 1 if share in SHARES else 0, len(SHARES))
+        return validation.mrr(encoder), score, score >= general_base - general.tolerance
+
+    shares = SHARES if recipe.interpolation is None else (recipe.interpolation,)
+    tried = choose_share(shares, measure)
+    set_share(tried[0].share)
+    progress("gate", 0, 0)
+    gate = _gate(base_encoder, student.encoder(name, {}), pairs, general, general_base, tried[0], seed, force)
+    record = _record(name, base_encoder, pairs, recipe, outcome, tried, gate, seed, data_source)
+    directory = models / name if gate.verdict != "rejected" else models / REJECTED / name
+    progress("keeping", 0, 0)
+    _keep(directory, student, record, run)
+    run.remove()
+    return Tuned(directory, gate, record)
+
+
+def _make_deterministic(seed: int) -> None:
+    tf = tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(seed % 2**31)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _gate(
+    base: Encoder,
+    tuned: Encoder,
+    pairs: PairSet,
+    general: GeneralCheck,
+    general_base: float,
+    chosen: Tried,
+    seed: int,
+    force: bool,
+) -> Gate:
+    task = held_out_set(pairs, seed=seed, everything=True)
+    before, after = evaluate_retrieval(base, task), evaluate_retrieval(tuned, task)
+    paired = after.paired(before)
+    failures = []
+    if paired.interval.low <= 0:
+        failures.append(
+            f"held-out MRR went from {before.metrics['mrr']:.4f} to {after.metrics['mrr']:.4f}, which is not surely a "
+            f"rise (95 % interval of the difference {paired.interval.low:+.4f} to {paired.interval.high:+.4f})"
+        )
+    if not chosen.holds:
+        failures.append(
+            f"{general.name} went from {general_base:.4f} to {chosen.general:.4f}, more than {general.tolerance:g} down"
+        )
+    if not failures:
+        verdict = "accepted"
+        reason = (
+            f"held-out MRR rose from {before.metrics['mrr']:.4f} to {after.metrics['mrr']:.4f} and {general.name} held "
+            f"({general_base:.4f} to {chosen.general:.4f})."
+        )
+    else:
+        verdict = "forced" if force else "rejected"
+        reason = " and ".join(failures) + ("; kept all the same, by --force." if force else ".")
+    return Gate(
+        verdict=verdict,
+        reason=reason,
+        mrr_base=float(before.metrics["mrr"]),
+        mrr_tuned=float(after.metrics["mrr"]),
+        queries=len(task.queries),
+        labels=len(task.corpus),
+        difference=paired.difference,
+        interval=(paired.interval.low, paired.interval.high),
+        p_value=paired.p_value,
+        general_check=general.name,
+        general_base=general_base,
+        general_tuned=chosen.general,
+        tolerance=general.tolerance,
+    )
+
+
+def _record(
+    name: str,
+    base: Encoder,
+    pairs: PairSet,
+    recipe: Recipe,
+    outcome: Outcome,
+    tried: list[Tried],
+    gate: Gate,
+    seed: int,
+    data_source: str,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "base": {"name": base.name, "fingerprint": base.fingerprint, "case": base.case},
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "data": {
+            "source": data_source,
+            "digest": pairs.digest,
+            "training": len(pairs.training),
+            "validation": len(pairs.validation),
+            "counts": pairs.counts(),
+        },
+        "steps": outcome.steps,
+        "ending": outcome.ending,
+        "best_step": outcome.best_step,
+        "seconds": round(outcome.seconds, 1),
+        "history": list(outcome.history),
+        "share": tried[0].share,
+        "tried": [asdict(one) for one in sorted(tried, key=lambda t: t.share)],
+        "gate": asdict(gate),
+        "made_with": {
+            "jobsearch": jobsearch.__version__,
+            **{package: importlib.metadata.version(package) for package in _PACKAGES},
+        },
+    }
+
+
+def _keep(directory: Path, student: Student, record: dict[str, Any], run: RunDirectory) -> None:
+    """Write the encoder with its record, card, curves and events, all or nothing."""
+    lineage = {key: value for key, value in record.items() if key != "history"}
+    with new_directory(directory) as aside:
+        student.encoder(record["name"], lineage).save(aside)
+        with storage_errors(directory):
+            (aside / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (aside / CARD).write_text(model_card(record), encoding="utf-8")
+            draw_curves(
+                record["history"],
+                record["best_step"],
+                f"{record['name']}: recipe {record['recipe']['name']} on {record['data']['source']}",
+                aside / CURVES,
+            )
+            if (run.path / TENSORBOARD).is_dir():
+                (run.path / TENSORBOARD).rename(aside / TENSORBOARD)

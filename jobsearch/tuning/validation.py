@@ -1,0 +1,155 @@
+"""What a state of the encoder is measured by: held-out pairs, general ability, and signs of collapse."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder.protocol import Embeddings, Encoder
+from jobsearch.errors import TuningError
+from jobsearch.evaluation.retrieval import RetrievalSet, evaluate_retrieval
+from jobsearch.tuning.batches import BELONGS_TOGETHER, false_negatives
+from jobsearch.tuning.losses import angular_loss, contrastive_loss
+from jobsearch.tuning.pairs import PairSet
+from jobsearch.tuning.recipes import Recipe
+
+# In training a few thousand labels tell checkpoints apart; the gate compares against all of them.
+_QUERIES, _DISTRACTORS = 1000, 6000
+_GATE_QUERIES = 4000
+_LOSS_PAIRS = 2048
+_LOSS_BATCH = 256
+# Mean cosine of unrelated labels: about 0.1 for USE; an encoder that maps everything to one point has 1.
+_COLLAPSED_COSINE = 0.7
+_COLLAPSED_VARIANCE = 0.2
+# Sources of pairs whose sides name one and the same thing, so that one must find the other.
+_SAME_THING = ("name", "translation", "file")
+
+
+@dataclass(frozen=True)
+class GeneralCheck:
+    """A check that general ability is not forgotten.
+
+    Args:
+        name: what is measured, for people.
+        score: measures an encoder; higher is better.
+        tolerance: how far the score may fall below the base's.
+    """
+
+    name: str
+    score: Callable[[Encoder], float]
+    tolerance: float
+
+
+def held_out_set(pairs: PairSet, *, seed: int, everything: bool) -> RetrievalSet:
+    """Return the task that held-out pairs pose: find the concept of one side among the labels of the others.
+
+    Args:
+        pairs: training and held-out pairs.
+        seed: of the draw.
+        everything: rank against all labels of the pairs, as the gate does; else against a few thousand.
+
+    Raises:
+        TuningError: no held-out pair names one thing on both sides.
+    """
+    draw = random.Random(f"{seed} held out")
+    asked = [p for p in pairs.validation if p.similarity >= BELONGS_TOGETHER and p.source in _SAME_THING]
+    if not asked:
+        raise TuningError("there are no held-out pairs that belong together; give more pairs or a larger --validation")
+    draw.shuffle(asked)
+    queries: dict[str, str] = {}
+    for pair in asked:
+        if len(queries) < (_GATE_QUERIES if everything else _QUERIES):
+            queries.setdefault(pair.base, pair.base_group)
+    own = {pair.ref: pair.ref_group for pair in asked if pair.ref not in queries}
+    others = {p.ref: p.ref_group for p in pairs.training if p.source != "description" and p.ref not in queries}
+    if not everything and len(others) > _DISTRACTORS:
+        others = dict(draw.sample(sorted(others.items()), _DISTRACTORS))
+    labels = sorted({**others, **own}.items(), key=lambda item: (item[1], item[0]))
+    groups = sorted({group for _, group in labels})
+    number = {group: position for position, group in enumerate(groups)}
+    answered = {query: group for query, group in queries.items() if group in number}
+    return RetrievalSet(
+        name="held-out concepts",
+        queries=tuple(answered),
+        corpus=tuple(label for label, _ in labels),
+        concept_of=np.array([number[group] for _, group in labels], np.int64),
+        relevant=tuple(np.array([number[group]], np.int64) for group in answered.values()),
+    )
+
+
+class Validation:
+    """Measures a checkpoint: held-out MRR and loss, and whether the encoder has collapsed.
+
+    Args:
+        pairs: training and held-out pairs.
+        recipe: its loss is measured.
+        seed: of the draw of queries and labels.
+    """
+
+    def __init__(self, pairs: PairSet, recipe: Recipe, seed: int) -> None:
+        self._set = held_out_set(pairs, seed=seed, everything=False)
+        kept = [p for p in pairs.validation if recipe.loss == "angular" or p.similarity >= BELONGS_TOGETHER]
+        random.Random(f"{seed} loss").shuffle(kept)
+        self._pairs = kept[:_LOSS_PAIRS]
+        self._recipe = recipe
+
+    def __call__(self, encoder: Encoder) -> dict[str, float]:
+        """Return `mrr`, `loss`, for the angular loss `mae` and `mape`, `mean_cosine` and `variance`.
+
+        Raises:
+            TuningError: the encoder has collapsed.
+        """
+        measured = {"mrr": self.mrr(encoder)}
+        anchors = encoder.encode([pair.base for pair in self._pairs])
+        others = encoder.encode([pair.ref for pair in self._pairs])
+        measured.update(check_spread(np.concatenate([anchors, others])))
+        measured.update(self._loss(anchors, others))
+        return measured
+
+    def mrr(self, encoder: Encoder) -> float:
+        """Return the held-out MRR alone."""
+        return float(evaluate_retrieval(encoder, self._set).metrics["mrr"])
+
+    def _loss(self, anchors: Embeddings, others: Embeddings) -> dict[str, float]:
+        if self._recipe.loss == "angular":
+            similarity = np.array([pair.similarity for pair in self._pairs], np.float32)
+            loss, mae, mape = angular_loss(anchors, others, similarity)
+            return {"loss": float(loss), "mae": float(mae), "mape": float(mape)}
+        losses = [
+            float(contrastive_loss(anchors[part], others[part], false_negatives(self._pairs[part]), self._recipe.scale))
+            for part in _parts(len(self._pairs))
+        ]
+        return {"loss": float(np.mean(losses))}
+
+
+def check_spread(vectors: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Return mean pairwise cosine and total variance over dimensions of unit vectors; refuse a collapsed set.
+
+    For unit rows with mean m the total variance is 1 - |m|², and |m|² is the mean cosine of all pairs, each row's
+    with itself included.
+
+    Args:
+        vectors: (n, dim), unit rows, of texts that are mostly unrelated.
+
+    Raises:
+        TuningError: the vectors lie almost in one place, or are no numbers.
+    """
+    n = len(vectors)
+    squared = float(np.square(vectors.mean(axis=0)).sum())
+    mean_cosine = (n * squared - 1) / (n - 1) if n > 1 else squared
+    variance = 1 - squared
+    if not np.isfinite(squared) or mean_cosine > _COLLAPSED_COSINE or variance < _COLLAPSED_VARIANCE:
+        raise TuningError(
+            f"the encoder has collapsed: the mean cosine of unrelated labels is {mean_cosine:.3f} (expected below "
+            f"{_COLLAPSED_COSINE}) and the variance over dimensions {variance:.3f} (expected above "
+            f"{_COLLAPSED_VARIANCE}); the old encoder stays in use; try a lower --learning-rate"
+        )
+    return {"mean_cosine": mean_cosine, "variance": variance}
+
+
+def _parts(n: int) -> Sequence[slice]:
+    return [slice(start, start + _LOSS_BATCH) for start in range(0, n, _LOSS_BATCH)]
