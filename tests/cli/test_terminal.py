@@ -1,0 +1,173 @@
+"""What a user sees who sits before a terminal: the prompt, editing, history, Ctrl-C, Ctrl-D, progress."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cli_process import command, environment
+from conftest import ENGLISH
+
+pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+UP, CTRL_C, CTRL_D, BACKSPACE, HOME = "\x1b[A", "\x03", "\x04", "\x7f", "\x01"
+_SPACE = re.compile(r"\x08\x1b\[2C")  # how prompt_toolkit sets the cursor behind a space that nothing follows
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>()][0-9A-B]?|\x1b\][^\x07]*\x07|\r")
+
+
+class Terminal:
+    """A command that runs in a terminal of 24 lines and 100 columns."""
+
+    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+        self._descriptor = descriptor
+        self._process = process
+        self.raw = ""
+        self._seen = 0
+
+    @property
+    def shown(self) -> str:
+        """All that was shown, without colours."""
+        return _CONTROL.sub("", _SPACE.sub(" ", self.raw))
+
+    def press(self, keys: str) -> None:
+        os.write(self._descriptor, keys.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C while the program does not read keys by itself."""
+        self._process.send_signal(signal.SIGINT)
+
+    def wait_for(self, text: str, timeout: float = 30) -> str:
+        """Read until `text` is shown, and return it with what was shown before it since the last call."""
+        end = time.monotonic() + timeout
+        while (found := self.shown.find(text, self._seen)) < 0:
+            assert time.monotonic() < end, f"no {text!r} in {self.raw!r}"
+            assert self._read(), f"it ended without {text!r}: {self.raw!r}"
+        before, self._seen = self._seen, found + len(text)
+        return self.shown[before : self._seen]
+
+    def leave(self, timeout: float = 60) -> int:
+        """Read to the end and return the exit code."""
+        end = time.monotonic() + timeout
+        while self._read():
+            assert time.monotonic() < end, self.raw
+        return self._process.wait(timeout=timeout)
+
+    def _read(self) -> bool:
+        if not select.select([self._descriptor], [], [], 0.5)[0]:
+            return True
+        try:
+            content = os.read(self._descriptor, 65536)
+        except OSError:  # how Linux says that nobody has the other end any more
+            return False
+        self.raw += content.decode(errors="replace")
+        return bool(content)
+
+
+@contextmanager
+def terminal(home: Path, *arguments: str) -> Iterator[Terminal]:
+    ours, theirs = pty.openpty()
+    # Without a size, and without an answer to where the cursor is, prompt_toolkit would wait and warn.
+    variables = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "24", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    process = subprocess.Popen(
+        command(*arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env=environment(home, **variables),
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_a_session(home: Path) -> None:
+    history = home / "data" / "shell_history"
+    with terminal(home, "shell", "-k", "3") as shell:
+        assert f"{ENGLISH} labels. Type a job title or a skill; :help for more, Ctrl-D to leave." in shell.wait_for(
+            "> "
+        )
+        shell.press("nursx" + BACKSPACE + "e\r")  # editing
+        shown = shell.wait_for("occupation/nurse")
+        assert "1.000" in shown
+        shell.wait_for("> ")
+        shell.press("plumber" + CTRL_C)  # drops the line
+        shell.wait_for("> ")
+        shell.press("baker\r")
+        assert "1.000" in shell.wait_for("occupation/baker")
+        shell.wait_for("> ")
+        shell.press(":nonsense\r")
+        shell.wait_for("Error: there is no command :nonsense")
+        shell.wait_for("> ")
+        shell.press("1\r")
+        assert "bake bread" in shell.wait_for("use kitchen knives")
+        shell.wait_for("> ")
+        shell.press(CTRL_D)
+        assert shell.leave() == 0
+        assert "Traceback" not in shell.raw
+        assert "Interrupted" not in shell.raw
+    kept = [line[1:] for line in history.read_text(encoding="utf-8").splitlines() if line.startswith("+")]
+    assert kept == ["nurse", "baker", ":nonsense", "1"]
+
+
+def test_history_comes_back_in_the_next_session(home: Path) -> None:
+    (home / "data" / "shell_history").write_text("\n# 2025-01-01 00:00:00\n+plumber\n", encoding="utf-8")
+    with terminal(home) as shell:
+        shell.wait_for("> ")
+        shell.press(UP + "\r")
+        assert "1.000" in shell.wait_for("occupation/plumber")
+        shell.wait_for("> ")
+        shell.press(":quit\r")
+        assert shell.leave() == 0
+
+
+def test_a_home_that_cannot_keep_history_is_no_reason_not_to_search(session_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")  # below a file not even root can write
+    index = str(session_home / "indexes" / "small")
+    with terminal(tmp_path / "file" / "home", "shell", "-k", "1", "--index", index) as shell:
+        shell.wait_for("> ")
+        shell.press("nurse\r")
+        assert "1.000" in shell.wait_for("occupation/nurse")
+        shell.wait_for("> ")
+        shell.press(UP + "\r")  # this session's own lines are remembered all the same
+        assert "1.000" in shell.wait_for("occupation/nurse")
+        shell.wait_for("> ")
+        shell.press(CTRL_D)
+        assert shell.leave() == 0
+        assert "Traceback" not in shell.raw
+
+
+def test_progress_is_a_bar_that_goes_away(without_index: Path) -> None:
+    with terminal(without_index, "search", "nurse", "-k", "1") as search:
+        shown = search.wait_for("occupation/nurse")
+        assert "embedding labels" in shown
+        assert re.search(r"[━╸]{5}", shown)
+        assert search.leave() == 0
+
+
+def test_ctrl_c_ends_the_line_of_the_bar(without_index: Path) -> None:
+    with terminal(without_index, "index", "build") as build:
+        build.wait_for("loading encoder")
+        build.interrupt()
+        assert build.leave() == 130
+        assert "\r\nInterrupted; what was finished before is kept" in build.raw
+        assert "Traceback" not in build.raw
+    assert not (without_index / "indexes" / "small" / "current").exists()
+
+
+def test_the_best_hit_is_bold(session_home: Path) -> None:
+    with terminal(session_home, "search", "nurse", "-k", "2") as search:
+        assert search.leave() == 0
+        rows = [line for line in search.raw.splitlines() if "occupation/" in line or "skill/" in line]
+        assert ["\x1b[1m" in row for row in rows] == [True, False]
