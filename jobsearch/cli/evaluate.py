@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from jobsearch.taxonomy.model import Kind
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_MOST_ENCODERS = 2
+# What the history's table has room for; --json has all figures.
+_HEADLINES = {"sts": ("pearson", "spearman"), "retrieval": ("mrr", "recall@5", "recall@10"), "similarity": ("mean",)}
+
+
+def _one_or_two(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) > _MOST_ENCODERS:
+        raise click.UsageError(f"--encoder was given {len(names)} times, expected once or twice")
+    return names
 
 
 def encoder_options(command: Command) -> Command:
@@ -34,6 +43,7 @@ def encoder_options(command: Command) -> Command:
             "--encoder",
             "names",
             multiple=True,
+            callback=_one_or_two,
             default=("use",),
             show_default=True,
             metavar="NAME|PATH|HANDLE",
@@ -259,7 +269,8 @@ def history(task: str | None, set_name: str | None, as_json: bool) -> None:
     table = plain_table("Time (UTC)", "Task", "Set", "n", "Encoder", "Figures")
     table.columns[0].no_wrap = True
     for entry in found.entries:
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in entry.metrics.items())
+        shown = _HEADLINES.get(entry.task, entry.metrics)
+        figures = "  ".join(f"{name} {entry.metrics[name]:.4f}" for name in shown if name in entry.metrics)
         encoder = f"{entry.encoder} {entry.fingerprint[:8]}"
         time = entry.time[:16].replace("T", " ")
         table.add_row(time, entry.task, escape(entry.set_name), f"{entry.n:,}", escape(encoder), figures)
@@ -268,8 +279,6 @@ def history(task: str | None, set_name: str | None, as_json: bool) -> None:
 
 def _find(names: Sequence[str], case: Case | None, languages: Sequence[str] = ()) -> list[Encoder]:
     """Load one or two encoders; `use` gets the case setting that an index in these languages would have."""
-    if len(names) > 2:
-        raise click.UsageError(f"--encoder was given {len(names)} times, expected once or twice")
     from jobsearch.encoder.library import find_encoder
     from jobsearch.encoder.packaged import BASE_NAME
     from jobsearch.encoder.text import default_case
@@ -297,10 +306,11 @@ def _retrieval_sets(
             return [[held_out(taxonomy, split, kind=kind)]], taxonomy.languages
         return [[held_out_cross_lingual(taxonomy, split, source, target, kind=kind)]], taxonomy.languages
     ways = {"both": (False, True), "preferred": (False,), "all": (True,)}[labels]
-    return [
+    sets = [
         [read_melo(place)] if place.is_dir() else [read_titles(place, taxonomy, way) for way in ways]
         for place in places
-    ], taxonomy.languages
+    ]
+    return sets, taxonomy.languages
 
 
 def _remember(results: Iterable[Evaluated]) -> None:

@@ -26,6 +26,7 @@ _RECIPE_OPTIONS = (
     ("dropout", float, "Drop-out on token embeddings, 0 to 0.9."),
     ("marks", float, "Chance of vacancy-like marks around an anchor, 0 to 1."),
     ("slips", float, "Chance of a slip of the finger in an anchor, 0 to 1."),
+    ("description-repeats", int, "How often each pair with a description comes in an epoch."),
     ("max-tokens", int, "Longer texts are cut in training."),
     ("validate-every", int, "Steps between two validations."),
     ("patience", int, "Validations without a better one before training stops."),

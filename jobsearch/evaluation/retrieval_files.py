@@ -36,7 +36,7 @@ def read_melo(folder: Path) -> RetrievalSet:
     missing = [name for name in MELO_FILES if not (folder / name).is_file()]
     if missing:
         raise EvaluationError(
-            f"{folder} holds no {', '.join(missing)}; expected a MELO folder: {', '.join(MELO_FILES)}"
+            f"{folder} holds no {', '.join(missing)}; expected a MELO folder with {len(MELO_FILES)} files"
         )
     queries, elements = _texts(folder / MELO_FILES[0]), _texts(folder / MELO_FILES[1])
     number = {identifier: position for position, identifier in enumerate(elements)}

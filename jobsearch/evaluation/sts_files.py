@@ -107,12 +107,23 @@ def _download(url: str, size: int | None, progress: Progress) -> bytes:
                 if len(content) > MOST_BYTES:
                     break
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EvaluationError(f"cannot fetch {url} ({reason}); {_by_hand()}") from error
+        raise EvaluationError(f"cannot fetch {url}: {_reason(error)}; {_by_hand()}") from error
     if len(content) != (size or len(content)) or len(content) > MOST_BYTES:
         expected = f"{size:,}" if size else f"at most {MOST_BYTES:,}"
         raise EvaluationError(f"{url} gave {len(content):,} bytes, expected {expected}; {_by_hand()}")
     return bytes(content)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words what the libraries below say in hundreds."""
+    import requests
+    import urllib3
+
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+        return f"no answer within {_TIMEOUT[1]:.0f} s"
+    if isinstance(error, requests.ConnectionError):
+        return "there is no connection to that server"
+    return "the answer broke off"
 
 
 def _by_hand() -> str:

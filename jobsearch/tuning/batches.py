@@ -48,9 +48,10 @@ class Batches:
     """
 
     def __init__(self, pairs: Sequence[Pair], recipe: Recipe, seed: int) -> None:
-        self._pairs = list(pairs)
-        if recipe.loss == "contrastive":
-            self._pairs = [pair for pair in pairs if pair.similarity >= BELONGS_TOGETHER]
+        kept = [p for p in pairs if recipe.loss == "angular" or p.similarity >= BELONGS_TOGETHER]
+        self._pairs = [
+            pair for pair in kept for _ in range(recipe.description_repeats if pair.source == "description" else 1)
+        ]
         if len(self._pairs) < recipe.batch:
             kind = f" of similarity {BELONGS_TOGETHER} or more" if recipe.loss == "contrastive" else ""
             raise TuningError(

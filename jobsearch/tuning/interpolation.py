@@ -25,12 +25,14 @@ class Tried:
         mrr: held-out MRR.
         general: score of the general-ability check.
         holds: whether that is within the check's tolerance of the base's.
+        error: standard error of the MRR.
     """
 
     share: float
     mrr: float
     general: float
     holds: bool
+    error: float = 0.0
 
 
 def interpolate(base: Arrays, tuned: Arrays, share: float) -> Arrays:
@@ -41,15 +43,25 @@ def interpolate(base: Arrays, tuned: Arrays, share: float) -> Arrays:
     }
 
 
-def choose_share(shares: Sequence[float], measure: Callable[[float], tuple[float, float, bool]]) -> list[Tried]:
-    """Try shares and return them best first.
+def choose_share(shares: Sequence[float], measure: Callable[[float], Tried]) -> tuple[Tried, list[Tried]]:
+    """Try shares and choose one.
 
-    Those that hold general ability come before those that do not; among the first the higher MRR wins, among the
-    others the higher general score, since they lack that.
+    Among those that hold general ability, the MRR of the best is taken with its standard error: of all that come
+    within it, which validation cannot tell apart, the one with the highest general score is chosen (the
+    one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3). If none
+    holds, the one with the highest general score is chosen, since that is what they lack.
 
     Args:
-        shares: what to try.
-        measure: gives MRR, general score and whether that holds, for a share.
+        shares: what to try, at least one.
+        measure: measures a share.
+
+    Returns:
+        The chosen one, and all in the order of `shares`.
     """
-    tried = [Tried(share, *measure(share)) for share in shares]
-    return sorted(tried, key=lambda t: (not t.holds, -(t.mrr if t.holds else t.general), t.share))
+    tried = [measure(share) for share in shares]
+    holding = [one for one in tried if one.holds]
+    candidates = tried
+    if holding:
+        best = max(holding, key=lambda one: one.mrr)
+        candidates = [one for one in holding if one.mrr >= best.mrr - best.error]
+    return max(candidates, key=lambda one: (one.general, one.mrr)), tried

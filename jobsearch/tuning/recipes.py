@@ -36,6 +36,7 @@ class Recipe:
         dropout: share of the token embeddings' numbers that is zeroed in training.
         marks: chance of each of two vacancy-like marks around an anchor (see `noise`).
         slips: chance of a slip of the finger in an anchor.
+        description_repeats: how often each pair of a label and a description comes in an epoch.
         train_table: whether the embedding table (65 of 69 million weights) is trained too.
         max_tokens: longer texts are cut in training, never later.
         validate_every: steps between two validations; 0: once an epoch.
@@ -61,6 +62,7 @@ class Recipe:
     dropout: float = 0.0
     marks: float = 0.0
     slips: float = 0.0
+    description_repeats: int = 1
     train_table: bool = False
     max_tokens: int = 32
     validate_every: int = 0
@@ -85,6 +87,7 @@ def _check(recipe: Recipe) -> None:
     _expect("learning_rate", recipe.learning_rate, 1e-8, 1)
     _expect("scale", recipe.scale, 1, 200)
     _expect("batch", recipe.batch, 2, 16_384)
+    _expect("description_repeats", recipe.description_repeats, 0, 100)
     _expect("patience", recipe.patience, 1, 10_000)
     _expect("max_tokens", recipe.max_tokens, 3, 4096)
     _expect("clip_norm", recipe.clip_norm, 1e-6, 1e6)
@@ -108,9 +111,12 @@ DEFAULT = Recipe(
     steps=300,
     epochs=0,
     learning_rate=3e-4,
+    scale=24.0,
     dropout=0.1,
     marks=0.2,
-    slips=0.1,
+    slips=0.05,
+    description_repeats=2,
+    max_tokens=24,
     validate_every=50,
 )
 # The set-up of the tutorial that this project grew from, with two differences: training stops on validation, where

@@ -46,6 +46,7 @@ _FEWEST_SKILLS = 5  # below, an overlap says little
 # A word that stands in the names of more than this share of concepts ("manager", "operator") tells nothing.
 _TELLING_OF_NEIGHBOURS = 0.01
 _TELLING_OF_UNRELATED = 0.03
+_FEW_NAMES = 3  # a word of so few always does, however small the taxonomy
 _WORD = re.compile(r"\w{4,}")
 _STEM = 5
 
@@ -94,7 +95,7 @@ class Relatedness:
         )
 
     def unrelated(self, a: str, text_a: str, b: str, text_b: str) -> bool:
-        """Tell whether two texts surely name unrelated concepts.
+        """Tell whether two texts name unrelated concepts, as far as anything is known of them.
 
         Stricter than the opposite of `related`: they are in different ISCO minor groups too, and neither the texts
         nor the preferred labels share a word that tells something. That catches what a taxonomy without ISCO groups
@@ -234,7 +235,7 @@ class _Words:
 
     def _tells(self, stem: str, uri: str, share: float) -> bool:
         kind = self._kind[uri]
-        return self._count[kind][stem] <= max(2, share * self._size[kind])
+        return self._count[kind][stem] <= max(_FEW_NAMES, share * self._size[kind])
 
 
 @lru_cache(maxsize=1 << 18)

@@ -151,19 +151,21 @@ def tune(
     def set_share(share: float) -> None:
         assign(student.variables, interpolate(start, outcome.best, share))
 
-    def measure(share: float) -> tuple[float, float, bool]:
+    shares = SHARES if recipe.interpolation is None else (recipe.interpolation,)
+
+    def measure(share: float) -> Tried:
         set_share(share)
         encoder = student.encoder(name, {})
         score = general.score(encoder)
-        progress("choosing share", SHARES.index(share) + 1 if share in SHARES else 0, len(SHARES))
-        return validation.mrr(encoder), score, score >= general_base - general.tolerance
+        progress("choosing share", shares.index(share) + 1, len(shares))
+        mrr, error = validation.mrr(encoder)
+        return Tried(share, mrr, score, score >= general_base - general.tolerance, error)
 
-    shares = SHARES if recipe.interpolation is None else (recipe.interpolation,)
-    tried = choose_share(shares, measure)
-    set_share(tried[0].share)
+    chosen, tried = choose_share(shares, measure)
+    set_share(chosen.share)
     progress("gate", 0, 0)
-    gate = _gate(base_encoder, student.encoder(name, {}), pairs, general, general_base, tried[0], seed, force)
-    record = _record(name, base_encoder, pairs, recipe, outcome, tried, gate, seed, data_source)
+    gate = _gate(base_encoder, student.encoder(name, {}), pairs, general, general_base, chosen, seed, force)
+    record = _record(name, base_encoder, pairs, recipe, outcome, chosen, tried, gate, seed, data_source)
     directory = models / name if gate.verdict != "rejected" else models / REJECTED / name
     progress("keeping", 0, 0)
     _keep(directory, student, record, run)
@@ -234,6 +236,7 @@ def _record(
     pairs: PairSet,
     recipe: Recipe,
     outcome: Outcome,
+    chosen: Tried,
     tried: list[Tried],
     gate: Gate,
     seed: int,
@@ -257,8 +260,8 @@ def _record(
         "best_step": outcome.best_step,
         "seconds": round(outcome.seconds, 1),
         "history": list(outcome.history),
-        "share": tried[0].share,
-        "tried": [asdict(one) for one in sorted(tried, key=lambda t: t.share)],
+        "share": chosen.share,
+        "tried": [asdict(one) for one in tried],
         "gate": asdict(gate),
         "made_with": {
             "jobsearch": jobsearch.__version__,

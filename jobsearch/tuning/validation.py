@@ -103,16 +103,17 @@ class Validation:
         Raises:
             TuningError: the encoder has collapsed.
         """
-        measured = {"mrr": self.mrr(encoder)}
+        measured = {"mrr": self.mrr(encoder)[0]}
         anchors = encoder.encode([pair.base for pair in self._pairs])
         others = encoder.encode([pair.ref for pair in self._pairs])
         measured.update(check_spread(np.concatenate([anchors, others])))
         measured.update(self._loss(anchors, others))
         return measured
 
-    def mrr(self, encoder: Encoder) -> float:
-        """Return the held-out MRR alone."""
-        return float(evaluate_retrieval(encoder, self._set).metrics["mrr"])
+    def mrr(self, encoder: Encoder) -> tuple[float, float]:
+        """Return the held-out MRR alone, with its standard error."""
+        reciprocal = evaluate_retrieval(encoder, self._set).per_query["mrr"]
+        return float(reciprocal.mean()), float(reciprocal.std(ddof=1) / np.sqrt(len(reciprocal)))
 
     def _loss(self, anchors: Embeddings, others: Embeddings) -> dict[str, float]:
         if self._recipe.loss == "angular":
