@@ -20,8 +20,6 @@ def embed_distinct(
 ) -> tuple[Embeddings, npt.NDArray[np.intp]]:
     """Embed texts, those that are equal after the encoder's case setting once.
 
-    Equal texts so have the very same vector, and equal scores are ties, not rounding.
-
     Args:
         encoder: any encoder.
         texts: not empty.

@@ -6,7 +6,8 @@ meet such a tie. An arbitrary order (that of a file)
 would make figures depend on it, and an optimistic one would give an encoder that maps all texts to one vector full
 marks. So every figure here is its **expected value when equal scores come in random order**, computed exactly:
 F. McSherry, M. Najork, "Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied
-Scores", ECIR 2008. Without ties the formulas are the usual ones.
+Scores", ECIR 2008. Without ties the formulas are the usual ones. Scores closer than `TIE` are equal, for rounding
+depends on what else is computed with them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+# Ten times the rounding of a float32 cosine, and the search engine's measure as well.
+TIE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Judged:
     """What the figures need to know of the rankings of some queries.
 
     Args:
-        above: items that score higher than the best relevant one; (queries,).
+        above: items that score higher than the best relevant one (by more than `TIE`); (queries,).
         tied: items that score as much as the best relevant one, itself included; (queries,).
         tied_relevant: how many of the tied ones are relevant, 1 to `tied`; (queries,).
         gains: probability that the item at each rank is relevant, from rank 1; (queries, depth).
@@ -81,21 +84,43 @@ def judge(scores: Scores, relevant: Sequence[npt.NDArray[np.integer]], depth: in
     of_relevant[rows, place] = scores[rows, np.concatenate(relevant)]
     best = of_relevant.max(axis=1, keepdims=True)
 
-    reach = min(depth, items)
-    top = np.sort(np.partition(scores, items - reach, axis=1)[:, items - reach :], axis=1)[:, ::-1]
-    # Items of equal score: those within reach, but for the lowest score, which may go on beyond it.
-    alike = (top[:, :, None] == top[:, None, :]).sum(axis=2)
-    lowest = top[:, -1:]
-    alike = np.where(top == lowest, (scores == lowest).sum(axis=1, keepdims=True), alike)
-    gains = np.zeros((queries, depth))
-    gains[:, :reach] = (top[:, :, None] == of_relevant[:, None, :]).sum(axis=2) / alike
+    above = (scores > best + TIE).sum(axis=1)
     return Judged(
-        above=(scores > best).sum(axis=1),
-        tied=(scores == best).sum(axis=1),
-        tied_relevant=(of_relevant == best).sum(axis=1),
-        gains=gains,
+        above=above,
+        tied=(scores >= best - TIE).sum(axis=1) - above,
+        tied_relevant=(of_relevant >= best - TIE).sum(axis=1),
+        gains=_gains(scores, of_relevant, depth),
         relevant=counts,
     )
+
+
+def _gains(scores: Scores, of_relevant: Scores, depth: int) -> Floats:
+    """Return the share of relevant items among those tied at each rank, (queries, depth).
+
+    Args:
+        scores: (queries, items).
+        of_relevant: scores of the relevant items, padded with -inf; (queries, most relevant).
+        depth: ranks to look at; beyond the last item the share is 0.
+    """
+    queries, items = scores.shape
+    reach = min(depth, items)
+    top = np.sort(np.partition(scores, items - reach, axis=1)[:, items - reach :], axis=1)[:, ::-1]
+    group = np.cumsum(top[:, :-1] - top[:, 1:] > TIE, axis=1)
+    group = np.concatenate([np.zeros((queries, 1), group.dtype), group], axis=1)
+    same = group[:, :, None] == group[:, None, :]
+    size = same.sum(axis=2)
+    highest = np.where(same, top[:, None, :], -np.inf).max(axis=2)
+    lowest = np.where(same, top[:, None, :], np.inf).min(axis=2)
+    # The lowest group may go on beyond reach.
+    last = group == group[:, -1:]
+    of_last = (scores >= lowest[:, -1:] - TIE).sum(axis=1, keepdims=True) - (~last).sum(axis=1, keepdims=True)
+    size = np.where(last, of_last, size)
+    within = (of_relevant[:, None, :] <= highest[:, :, None] + TIE) & (
+        of_relevant[:, None, :] >= lowest[:, :, None] - TIE
+    )
+    gains = np.zeros((queries, depth))
+    gains[:, :reach] = within.sum(axis=2) / size
+    return gains
 
 
 def reciprocal_rank(judged: Judged) -> Floats:

@@ -131,7 +131,7 @@ def _titles(path: Path) -> Iterator[tuple[str, str]]:
     if not path.is_file():
         raise EvaluationError(f"{path} does not exist; {expected}, or a MELO folder")
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-    row = 0
+    row = 1
     try:
         columns = reader.fieldnames or []
         if TITLE not in columns or URI not in columns:

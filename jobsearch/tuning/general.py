@@ -11,8 +11,9 @@ from jobsearch.tuning.guard import guard_score
 from jobsearch.tuning.validation import GeneralCheck
 
 STS_TOLERANCE = 0.005
-# The guard falls faster than STS does when an encoder forgets; see tests/benchmarks/guard.py.
-GUARD_TOLERANCE = 0.01
+# The guard falls faster than STS when an encoder forgets: this much goes with a fall of at most 0.005 in STS, as
+# measured by tests/benchmarks/guard.py.
+GUARD_TOLERANCE = 0.015
 
 
 def general_check(sts: Path | None = None) -> GeneralCheck:

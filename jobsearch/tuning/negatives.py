@@ -50,11 +50,11 @@ def mine_hard_negatives(
 ) -> Iterator[HardNegative]:
     """Yield the nearest labels of other concepts, anchor by anchor, the nearest first.
 
-    What is nearer than `margin` times the mean score of the anchor's own alternative labels is skipped: so near, it
-    is as a rule a true sibling that nobody wrote down; the whole concept is skipped then. That is TopK-PercPos of NV-Retriever
-    (https://arxiv.org/abs/2407.15831), with the mean of all positives for the one positive there. An anchor without
-    alternative labels takes the median of the others' limits. Occupations are searched among occupations and
-    skills among skills, since few taxonomies know all skills of an occupation.
+    What is nearer than `margin` times the mean score of the anchor's own alternative labels is skipped, the whole
+    concept with it: so near, it is as a rule a true sibling that nobody wrote down. That is TopK-PercPos of
+    NV-Retriever (https://arxiv.org/abs/2407.15831), with the mean of all positives for the one positive there. An
+    anchor without alternative labels takes the median of the others' limits. Occupations are searched among
+    occupations and skills among skills, since few taxonomies know all skills of an occupation.
 
     Args:
         concepts: records to search among, in one language or several.

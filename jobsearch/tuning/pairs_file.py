@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from jobsearch.errors import TuningError
+from jobsearch.errors import StorageError, TuningError
 from jobsearch.files import write_atomically
 from jobsearch.taxonomy.labels import clean_label
 from jobsearch.tuning.pair import Pair, PairSet
@@ -36,8 +36,11 @@ def write_pairs(path: Path, pairs: PairSet) -> tuple[Path, Path]:
     give equal bytes.
 
     Raises:
-        StorageError: the disk is full, read-only or not ours.
+        StorageError: `path` is a folder, or the disk is full, read-only or not ours.
     """
+    path = Path(path)
+    if path.is_dir():
+        raise StorageError(f"cannot write {path}: it is a folder; name a file in it")
     beside = validation_path(path)
     write_atomically(path, _table(pairs.training))
     write_atomically(beside, _table(pairs.validation))

@@ -18,7 +18,7 @@ from jobsearch.taxonomy.split import label_groups
 def angular_similarity(cosine: float) -> float:
     """Return 1 − arccos(cosine)/π, the scale of pairs: 1 for the same direction, 0.5 for orthogonal vectors.
 
-    The Universal Sentence Encoder is compared this way (https://arxiv.org/abs/1803.11175, section 5).
+    The Universal Sentence Encoder is compared this way (https://arxiv.org/abs/1803.11175, equation 1).
     """
     return 1 - math.acos(cosine) / math.pi
 
