@@ -51,7 +51,7 @@ def compare(
     asked: list[str] = list(queries)
     if path:
         asked, expected = read_queries(Path(path))
-    before, after = open_encoder_engine(base), open_encoder_engine(tuned or _newest())
+    before, after = open_both(base, tuned)
     compared = ask(before, after, asked, k, wanted)
     if not compared:
         raise QueryError(f"{path} holds no queries; write one a line")
@@ -102,14 +102,19 @@ def read_queries(path: Path) -> tuple[list[str], dict[str, str]]:
     return queries, {row["query"]: row["uri"] for row in rows if row.get("query") and row.get("uri")}
 
 
-def _newest() -> str:
+def open_both(base: str = "use", tuned: str | None = None) -> tuple[JobSearch, JobSearch]:
+    """Open the engines of two encoders over the taxonomy in use, the second by default of the newest tuned one.
+
+    Raises:
+        JobSearchError: one cannot be opened or built, or there is no tuned encoder.
+    """
     from jobsearch.errors import EncoderError
     from jobsearch.tuning.models import newest_model
 
-    name = newest_model()
-    if name is None:
+    tuned = tuned or newest_model()
+    if tuned is None:
         raise EncoderError("there is no tuned encoder yet; run `jobsearch tune`, or name one with --tuned")
-    return name
+    return open_encoder_engine(base), open_encoder_engine(tuned)
 
 
 def _encoder(engine: JobSearch) -> dict[str, Any]:

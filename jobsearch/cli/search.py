@@ -73,13 +73,13 @@ def _lines() -> Iterator[list[str]]:
     """Yield stdin's lines in batches: as many as have arrived, so that a slow writer gets each answer at once."""
     from jobsearch.taxonomy.labels import clean_label
 
-    arrived: queue.Queue[str | OSError | None] = queue.Queue(maxsize=4 * _MOST_AT_ONCE)
+    arrived: queue.Queue[str | Exception | None] = queue.Queue(maxsize=4 * _MOST_AT_ONCE)
 
     def read() -> None:
         try:
             for line in stdin_lines():
                 arrived.put(line.rstrip("\r\n"))
-        except OSError as error:
+        except Exception as error:  # raised below, else nobody would notice and all would wait for ever
             arrived.put(error)
         else:
             arrived.put(None)
@@ -91,7 +91,7 @@ def _lines() -> Iterator[list[str]]:
         batch = []
         line = arrived.get()
         while line is not None:
-            if isinstance(line, OSError):
+            if isinstance(line, Exception):
                 raise line
             if clean_label(line):
                 batch.append(line)

@@ -20,6 +20,7 @@ Type a job title or a skill to find what is nearest to it.
   3              open hit 3: its labels, ISCO group and related skills
   :k 5           show 5 hits for each query
   :kind skill    find only skills (occupation, skill, all)
+  :compare       ask the base and the newest tuned encoder the last query again (or :compare QUERY)
   :help          this help
   :quit          leave (also Ctrl-D)"""
 
@@ -58,10 +59,13 @@ class _Session:
         self._k = k
         self._kind: KindFilter = "all"
         self._hits: list[Hit] = []
+        self._query = ""
+        self._both: tuple[JobSearch, JobSearch] | None = None
         self._commands: dict[str, Callable[[str], None]] = {
             "help": lambda _: click.echo(_HELP),
             "k": self._set_k,
             "kind": self._set_kind,
+            "compare": self._compare,
         }
         self._set(k, kind)
 
@@ -73,7 +77,7 @@ class _Session:
             name, _, argument = line[1:].partition(" ")
             command = self._commands.get(name)
             if command is None:
-                raise QueryError(f"there is no command :{name}; expected one of :help, :k, :kind, :quit")
+                raise QueryError(f"there is no command :{name}; expected one of :help, :k, :kind, :compare, :quit")
             command(argument.strip())
         elif line.isdecimal() and len(line) < _MOST_DIGITS and 1 <= int(line) <= len(self._hits):
             self._open(self._hits[int(line) - 1])
@@ -97,10 +101,22 @@ class _Session:
         self.engine.search_many([], k, wanted)  # checks both, and says what is wrong
         self._k, self._kind = k, wanted
 
+    def _compare(self, argument: str) -> None:
+        from jobsearch.cli.compare import open_both
+        from jobsearch.cli.compare_render import print_comparison
+        from jobsearch.comparison import compare
+
+        query = argument or self._query
+        if not query:
+            raise QueryError("there is no query to compare yet; search first, or type :compare QUERY")
+        self._both = self._both or open_both()
+        print_comparison(*self._both, compare(*self._both, [query], self._k, self._kind)[0])
+
     def _search(self, query: str) -> None:
         from jobsearch.cli.render import print_hits
 
         self._hits = self.engine.search(query, self._k, self._kind)
+        self._query = query
         print_hits(query, self._hits)
 
     def _open(self, hit: Hit) -> None:

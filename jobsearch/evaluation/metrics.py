@@ -76,7 +76,7 @@ def judge(scores: Scores, relevant: Sequence[npt.NDArray[np.integer]], depth: in
     Returns:
         One row a query, in order.
     """
-    queries, items = scores.shape
+    queries = len(scores)
     counts = np.array([len(columns) for columns in relevant], np.int64)
     rows = np.repeat(np.arange(queries), counts)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)

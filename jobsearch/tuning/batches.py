@@ -80,7 +80,7 @@ class Batches:
         """Return the batch of a step, counted from 0."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(len(self._pairs)))
+            self._order = (epoch, np.random.default_rng([self._seed % 2**63, epoch]).permutation(len(self._pairs)))
         size = self._recipe.batch
         pairs = [self._pairs[i] for i in self._order[1][place * size : (place + 1) * size]]
         draw = random.Random(f"{self._seed} {step}")

@@ -29,7 +29,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]], best_step: int, title: str
     if training:
         losses.plot(*zip(*training, strict=True), color=_ORANGE, marker="s", linestyle="--", label="training pairs")
     losses.set_ylabel("loss")
-    losses.set_title(title, fontsize=10)
+    losses.set_title(title, fontsize=10, parse_math=False)
     ranks.plot(steps, [record["mrr"] for record in history], color=_BLUE, marker="o", label="held-out MRR")
     ranks.set_ylabel("MRR")
     ranks.set_xlabel("step")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobsearch.errors import TuningError
 from jobsearch.progress import Progress, silent
 from jobsearch.taxonomy.model import Taxonomy
 from jobsearch.taxonomy.split import split_concepts
@@ -24,13 +25,15 @@ def recipe_pairs(
         taxonomy: concepts and labels, in one language or several.
         recipe: decides by its loss.
         languages: only these; empty for all.
-        validation: share of the concepts to hold out.
+        validation: share of the concepts to hold out, 0 to 0.5.
         seed: of split and draw.
         progress: told of the steps.
 
     Raises:
-        TuningError: a language is not there, or there is nothing to make a pair of.
+        TuningError: a language is not there, the share is out of range, or there is nothing to make a pair of.
     """
+    if not 0 <= validation <= 0.5:
+        raise TuningError(f"validation share is {validation}, expected 0 to 0.5")
     if recipe.loss == "contrastive":
         options = PairOptions(neighbours=0, unrelated=0, languages=languages, seed=seed)
     else:

@@ -18,8 +18,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
 def next_model_name() -> str:
-    """Return the first of tuned-1, tuned-2, … that is free."""
-    taken = set(model_names())
+    """Return the first of tuned-1, tuned-2, … that no encoder has, rejected ones included."""
+    taken = {*model_names(), *(path.name for path in _rejected())}
     number = 1
     while f"tuned-{number}" in taken:
         number += 1
@@ -42,10 +42,7 @@ def check_model_name(name: str) -> None:
 
 def list_models() -> list[dict[str, Any]]:
     """Return the records of all tuned encoders, usable ones first, newest first."""
-    folders = [models_directory() / name for name in model_names()]
-    rejected = models_directory() / REJECTED
-    if rejected.is_dir():
-        folders += [path for path in rejected.iterdir() if (path / RECORD).is_file() and path.name[0] != "."]
+    folders = [*(models_directory() / name for name in model_names()), *_rejected()]
     records = [read_record(folder) for folder in folders if (folder / RECORD).is_file()]
     records.sort(key=lambda record: str(record["created"]), reverse=True)
     return sorted(records, key=lambda record: record["gate"]["verdict"] == "rejected")
@@ -79,9 +76,20 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        missing = [key for key in ("name", "created", "recipe", "data", "gate") if key not in record]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
         return {**record, "path": str(folder)}
     except (OSError, ValueError, TypeError) as error:
-        raise TuningError(f"{folder / RECORD} cannot be read ({error}); tune again") from error
+        raise TuningError(f"{folder / RECORD} cannot be read ({error}); remove {folder} or tune again") from error
+
+
+def _rejected() -> list[Path]:
+    """Return the folders of rejected encoders, sorted."""
+    folder = models_directory() / REJECTED
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if (path / RECORD).is_file() and path.name[0] != ".")
 
 
 def delete_model(name: str) -> None:

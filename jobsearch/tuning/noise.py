@@ -78,14 +78,15 @@ def noisy(label: str, language: str, draw: random.Random, *, marks: float, slips
         text = f"{draw.choice(_BEFORE.get(language, _BEFORE['en']))} {text}"
     if draw.random() < marks:
         after = draw.choice((*_AFTER.get(language, _AFTER["en"]), *_ANYWHERE))
-        text = f"{text} {after.format(place=draw.choice(_PLACES), number=draw.randint(100, 99999))}".replace(" ,", ",")
+        after = after.format(place=draw.choice(_PLACES), number=draw.randint(100, 99999))
+        text = f"{text}{after}" if after.startswith(",") else f"{text} {after}"
     if draw.random() < slips:
         text = _slip(text, draw)
     return text
 
 
 def _slip(text: str, draw: random.Random) -> str:
-    """Drop, double or swap one letter inside a word of five letters or more."""
+    """Drop or double a letter inside a word, or swap it with the next; a text with few such letters stays as it is."""
     places = [i for i in range(1, len(text) - 2) if text[i - 1 : i + 2].isalpha()]
     if len(places) < 3:
         return text

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobsearch.errors import StorageError, TuningError
-from jobsearch.files import write_atomically
+from jobsearch.files import storage_errors, write_atomically
 from jobsearch.taxonomy.labels import clean_label
 from jobsearch.tuning.pair import Pair, PairSet
 from jobsearch.tuning.text_groups import group_texts, hold_out
@@ -39,8 +39,9 @@ def write_pairs(path: Path, pairs: PairSet) -> tuple[Path, Path]:
         StorageError: `path` is a folder, or the disk is full, read-only or not ours.
     """
     path = Path(path)
-    if path.is_dir():
-        raise StorageError(f"cannot write {path}: it is a folder; name a file in it")
+    with storage_errors(path):
+        if path.is_dir():
+            raise StorageError(f"cannot write {path}: it is a folder; name a file in it")
     beside = validation_path(path)
     write_atomically(path, _table(pairs.training))
     write_atomically(beside, _table(pairs.validation))
@@ -74,13 +75,13 @@ def read_pairs(path: Path, *, validation: float = 0.1, seed: int = 0) -> PairSet
             f"`jobsearch pairs --out FILE`"
         )
     beside = validation_path(path)
-    held_rows = list(_rows(beside)) if beside.exists() else []
-    both = [*rows, *held_rows]
+    is_split = beside.exists()
+    both = [*rows, *_rows(beside)] if is_split else rows
     keys = [(row.base.casefold(), row.ref.casefold()) for row in both]
     links = (key for key, row in zip(keys, both, strict=True) if row.similarity >= _BELONGS_TOGETHER)
     groups = group_texts((text for key in keys for text in key), links)
     sides: list[bool | None]
-    if beside.exists():
+    if is_split:
         seen = {text for key in keys[: len(rows)] for text in key}
         sides = [False] * len(rows)
         sides += [None if seen.intersection(key) else True for key in keys[len(rows) :]]

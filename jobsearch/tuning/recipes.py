@@ -78,6 +78,14 @@ class Recipe:
         return asdict(self)
 
 
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "loss": ("contrastive", "angular"),
+    "clip": ("global", "each"),
+    "schedule": ("cosine", "constant"),
+    "monitor": ("mrr", "loss"),
+}
+
+
 def _check(recipe: Recipe) -> None:
     shares = {"warm_up": 1, "dropout": 0.9, "marks": 1, "slips": 1}
     for name, most in shares.items():
@@ -91,10 +99,15 @@ def _check(recipe: Recipe) -> None:
     _expect("patience", recipe.patience, 1, 10_000)
     _expect("max_tokens", recipe.max_tokens, 3, 4096)
     _expect("clip_norm", recipe.clip_norm, 1e-6, 1e6)
-    if recipe.steps <= 0 and recipe.epochs <= 0:
-        raise TuningError(f"steps is {recipe.steps} and epochs is {recipe.epochs}, expected one of them above 0")
-    if recipe.loss not in ("contrastive", "angular"):
-        raise TuningError(f"loss is {recipe.loss!r}, expected contrastive or angular")
+    for name in ("beta_1", "beta_2"):
+        _expect(name, getattr(recipe, name), 0, 0.999999)
+    for name in ("steps", "epochs", "validate_every"):
+        _expect(name, getattr(recipe, name), 0, 10_000_000)
+    if not recipe.steps and not recipe.epochs:
+        raise TuningError("steps is 0 and epochs is 0, expected one of them above 0")
+    for name, choices in _CHOICES.items():
+        if getattr(recipe, name) not in choices:
+            raise TuningError(f"{name} is {getattr(recipe, name)!r}, expected {' or '.join(choices)}")
 
 
 def _expect(name: str, value: float, least: float, most: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,10 +99,13 @@ class NativeStudent:
 
 
 class SavedModelStudent:
-    """Any SavedModel with variables that a gradient may change; drop-out is not added to it."""
+    """Any SavedModel with variables that a gradient may change; drop-out is not added to it.
+
+    A copy is trained: the encoder that it was made from stays as it is, to compare with.
+    """
 
     def __init__(self, base: SavedModelEncoder) -> None:
-        self._base = base
+        self._base = _copy(base, base.name)
 
     @property
     def variables(self) -> list[Any]:
@@ -120,9 +125,20 @@ class SavedModelStudent:
         return self._base.embed_tensor(inputs[0])
 
     def encoder(self, name: str, lineage: Mapping[str, Any]) -> Encoder:
-        """Write the SavedModel with its present weights and open that."""
-        folder = Path(tempfile.mkdtemp(prefix="jobsearch-savedmodel-"))
-        return self._base.snapshot(folder, name)
+        """Return a copy of the SavedModel with its present weights."""
+        return _copy(self._base, name)
+
+
+def _copy(encoder: SavedModelEncoder, name: str) -> SavedModelEncoder:
+    """Write a SavedModel with its present weights aside and open that; the files go when the copy does."""
+    folder = Path(tempfile.mkdtemp(prefix="jobsearch-savedmodel-"))
+    try:
+        copy = encoder.snapshot(folder, name)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(copy, shutil.rmtree, folder, ignore_errors=True)
+    return copy
 
 
 def make_student(base: WeightSet | Encoder, recipe: Recipe) -> Student:

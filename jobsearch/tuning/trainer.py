@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import keras
 import numpy as np
 
 from jobsearch.encoder.keras_model import tf
@@ -87,6 +86,8 @@ class Trainer:
         on_validation: Callable[[dict[str, Any]], None],
         tensorboard: Path,
     ) -> None:
+        import keras  # not above: it would import TensorFlow noisily
+
         self._student = student
         self._batches = batches
         self._recipe = recipe
@@ -116,23 +117,27 @@ class Trainer:
         began = time.monotonic()
         steps = self._batches.steps
         state = self._resume()
+        done = state.step
         ending: Ending = "finished"
         recent: list[dict[str, float]] = []
         try:
-            while state.step < steps:
-                recent.append(self._one(state.step))
-                state = replace(state, step=state.step + 1)
-                self._progress("training", state.step, steps)
-                if state.step % self._interval() == 0 or state.step == steps:
-                    state = self._validate(state, recent)
+            while done < steps and state.stale < self._recipe.patience:
+                recent.append(self._one(done))
+                done += 1
+                self._progress("training", done, steps)
+                if done % self._interval() == 0 or done == steps:
+                    state = self._validate(replace(state, step=done), recent)
                     recent = []
-                    if state.stale >= self._recipe.patience:
-                        ending = "stopped early"
-                        break
+            if done < steps:
+                ending = "stopped early"
         except KeyboardInterrupt:
             ending = "interrupted"
+            # What was kept last: Ctrl-C may have come between that and its return.
+            state = self._directory.load(self._identity) or state
+        finally:
+            self._writer.close()
         best = self._directory.read(state.best)
-        return Outcome(best, state.best_step or 0, state.step, ending, state.history, time.monotonic() - began)
+        return Outcome(best, state.best_step or 0, done, ending, state.history, time.monotonic() - began)
 
     def _resume(self) -> RunState:
         state = self._directory.load(self._identity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
@@ -132,6 +133,8 @@ def tune(
         "recipe": recipe.to_dict(),
         "seed": seed,
     }
+    if run.load(identity) is None:
+        run.remove()  # another run of this name: its checkpoints and events are no part of this one
     trainer = Trainer(
         student,
         batches,
@@ -263,11 +266,16 @@ def _record(
         "share": chosen.share,
         "tried": [asdict(one) for one in tried],
         "gate": asdict(gate),
-        "made_with": {
-            "jobsearch": jobsearch.__version__,
-            **{package: importlib.metadata.version(package) for package in _PACKAGES},
-        },
+        "made_with": {"jobsearch": jobsearch.__version__, **_installed()},
     }
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # TensorFlow Text has no build for Windows
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def _keep(directory: Path, student: Student, record: dict[str, Any], run: RunDirectory) -> None:

@@ -22,6 +22,7 @@ _QUERIES, _DISTRACTORS = 1000, 6000
 _GATE_QUERIES = 4000
 _LOSS_PAIRS = 2048
 _LOSS_BATCH = 256
+_SPREAD_TEXTS = 1000
 # Mean cosine of unrelated labels: about 0.1 for USE; an encoder that maps everything to one point has 1.
 _COLLAPSED_COSINE = 0.7
 _COLLAPSED_VARIANCE = 0.2
@@ -64,8 +65,10 @@ def held_out_set(pairs: PairSet, *, seed: int, everything: bool) -> RetrievalSet
     for pair in asked:
         if len(queries) < (_GATE_QUERIES if everything else _QUERIES):
             queries.setdefault(pair.base, pair.base_group)
-    own = {pair.ref: pair.ref_group for pair in asked if pair.ref not in queries}
-    others = {p.ref: p.ref_group for p in pairs.training if p.source != "description" and p.ref not in queries}
+    typed = {query.casefold() for query in queries}  # an encoder that lowers case sees no difference
+    own = {p.ref: p.ref_group for p in asked if p.ref.casefold() not in typed}
+    training = (p for p in pairs.training if p.source != "description")
+    others = {p.ref: p.ref_group for p in training if p.ref.casefold() not in typed}
     if not everything and len(others) > _DISTRACTORS:
         others = dict(draw.sample(sorted(others.items()), _DISTRACTORS))
     labels = sorted({**others, **own}.items(), key=lambda item: (item[1], item[0]))
@@ -96,6 +99,9 @@ class Validation:
         random.Random(f"{seed} loss").shuffle(kept)
         self._pairs = kept[:_LOSS_PAIRS]
         self._recipe = recipe
+        # Not the pairs' own texts: a file may ask one title many times, which says nothing of the encoder.
+        texts = sorted({*self._set.queries, *self._set.corpus})
+        self._spread = random.Random(f"{seed} spread").sample(texts, min(_SPREAD_TEXTS, len(texts)))
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:
         """Return `mrr`, `loss`, for the angular loss `mae` and `mape`, `mean_cosine` and `variance`.
@@ -103,12 +109,10 @@ class Validation:
         Raises:
             TuningError: the encoder has collapsed.
         """
-        measured = {"mrr": self.mrr(encoder)[0]}
+        spread = check_spread(encoder.encode(self._spread))  # first: what has collapsed cannot be measured
         anchors = encoder.encode([pair.base for pair in self._pairs])
         others = encoder.encode([pair.ref for pair in self._pairs])
-        measured.update(check_spread(np.concatenate([anchors, others])))
-        measured.update(self._loss(anchors, others))
-        return measured
+        return {"mrr": self.mrr(encoder)[0], **self._loss(anchors, others), **spread}
 
     def mrr(self, encoder: Encoder) -> tuple[float, float]:
         """Return the held-out MRR alone, with its standard error."""
