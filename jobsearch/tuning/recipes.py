@@ -115,7 +115,7 @@ def _expect(name: str, value: float, least: float, most: float) -> None:
         raise TuningError(f"{name} is {value}, expected {least} to {most}")
 
 
-# Values found by a search on validation data; what each is worth stands in tests/benchmarks/README.md.
+# Values found by a search on validation data. `tests/benchmarks/recipes.py` measures any variant of them.
 DEFAULT = Recipe(
     name="default",
     summary="in-batch contrastive on names of one concept, vacancy-like noise, interpolated with the base",

@@ -158,7 +158,7 @@ def make_student(base: WeightSet | Encoder, recipe: Recipe) -> Student:
 
 def values_of(variables: Sequence[Any]) -> Arrays:
     """Copy variables' values, by position."""
-    return {f"{position:03d}": np.array(variable) for position, variable in enumerate(variables)}
+    return {f"{position:03d}": np.asarray(variable).copy() for position, variable in enumerate(variables)}
 
 
 def assign(variables: Sequence[Any], values: Arrays) -> None:
