@@ -104,7 +104,8 @@ def main() -> None:
             )
             seconds = time.monotonic() - began
             gate, share = tuned.gate, tuned.record["share"]
-            note = f"held-out {gate.mrr_base:.3f} to {gate.mrr_tuned:.3f}, {gate.verdict}, share {share:g}, {seconds:.0f} s"
+            note = f"held-out {gate.mrr_base:.3f} to {gate.mrr_tuned:.3f}, {gate.verdict}, share {share:g}"
+            note += f", {seconds:.0f} s"
             print_row((variant, measure(open_encoder(tuned.directory)), note))
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
 
