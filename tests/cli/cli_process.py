@@ -24,6 +24,9 @@ class Result:
     err: str
 
 
+Cli = Callable[..., Result]  # the fixture `cli`
+
+
 def environment(home: Path | None, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
     named = {} if home is None else {"JOBSEARCH_HOME": str(home)}

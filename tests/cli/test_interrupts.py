@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_process import execute, start
-from conftest import Cli
+from cli_process import Cli, execute, start
 
 INTERRUPTED = b"Interrupted; what was finished before is kept, nothing is half-written.\n"
 
@@ -74,16 +73,4 @@ def test_ctrl_c_while_the_built_in_taxonomy_is_embedded(tmp_path: Path) -> None:
     found = execute(tmp_path, "search", "nurse", "-k", "1", "--json", timeout=300)
     assert found.code == 0
     assert '"version": "0001"' in found.out
-    assert versions(tmp_path, "esco-en") == ["0001"]
-
-
-@pytest.mark.slow
-def test_kill_while_the_built_in_taxonomy_is_embedded(tmp_path: Path) -> None:
-    process = start(tmp_path, "index", "build")
-    time.sleep(3)
-    assert process.poll() is None
-    process.kill()
-    process.communicate(timeout=60)
-    found = execute(tmp_path, "search", "nurse", "-k", "1", "--json", timeout=300)
-    assert found.code == 0
     assert versions(tmp_path, "esco-en") == ["0001"]

@@ -13,8 +13,8 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-from cli_process import Result, command, environment, error_of, execute, shape, start
-from conftest import CONCEPTS, ENGLISH, ESCO, Cli
+from cli_home import CONCEPTS, ENGLISH, ESCO
+from cli_process import Cli, Result, command, environment, error_of, execute, shape, start
 
 from jobsearch.cli.search import _MOST_AT_ONCE
 
@@ -62,7 +62,7 @@ def test_the_label_that_matched_is_shown_where_it_is_another_one(session_home: P
 
 
 def test_labels_with_brackets_are_no_markup(session_home: Path, cli: Cli) -> None:
-    assert "AI engineer [ML]" in cli(session_home, "search", "AI engineer [ML]", "-k", "1").out
+    assert "AI engineer [ml]" in cli(session_home, "search", "AI engineer [ml]", "-k", "1").out
 
 
 def test_the_language_is_shown_where_hits_are_in_several(session_home: Path, cli: Cli) -> None:

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from cli_process import Result, error_of, execute
-from conftest import Cli
+from cli_process import Cli, Result, error_of, execute
 
 
 def feed(cli: Cli, home: Path, *lines: str, options: tuple[str, ...] = ()) -> Result:
@@ -63,10 +62,14 @@ def test_a_skill_shows_the_occupations_that_need_it(session_home: Path, cli: Cli
 
 
 def test_a_hit_opens_in_the_language_that_matched(session_home: Path, cli: Cli) -> None:
-    out = feed(cli, session_home, "Brotbäcker", "1", options=("--index", "both")).out
-    assert "Bäcker  occupation, de" in out
-    assert "7512 Bäcker und Konditoren" in out
-    assert re.search(r"Essential skills +Brot backen *\n", out)
+    german = feed(cli, session_home, "Brotbäcker", "1", options=("--index", "both")).out
+    assert "Bäcker  occupation, de" in german
+    assert "7512 Bäcker und Konditoren" in german
+    assert re.search(r"Essential skills +Brot backen *\n", german)
+    english = feed(cli, session_home, "bread maker", "1", options=("--index", "both")).out
+    assert "baker  occupation, en" in english
+    assert "7512 Bakers and pastry-cooks" in english
+    assert re.search(r"Essential skills +bake bread *\n", english)
 
 
 def test_a_number_counts_in_the_last_table(session_home: Path, cli: Cli) -> None:
@@ -120,7 +123,7 @@ def test_errors_are_one_line_each_and_do_not_end_it(session_home: Path, cli: Cli
     errors = found.err.splitlines()
     assert all(line.startswith("Error: ") for line in errors)
     says = [
-        "there is no command :nonsense; expected one of :help, :k, :kind, :quit",
+        "there is no command :nonsense; expected one of :help, :k, :kind,",
         "there is no command :;",
         ":k takes a whole number and got ''; type for example :k 5",
         ":k takes a whole number and got 'many'",

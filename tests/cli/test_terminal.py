@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cli_home import ENGLISH
 from cli_process import command, environment
-from conftest import ENGLISH
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
-UP, CTRL_C, CTRL_D, BACKSPACE, HOME = "\x1b[A", "\x03", "\x04", "\x7f", "\x01"
+UP, CTRL_C, CTRL_D, BACKSPACE = "\x1b[A", "\x03", "\x04", "\x7f"
 _SPACE = re.compile(r"\x08\x1b\[2C")  # how prompt_toolkit sets the cursor behind a space that nothing follows
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>()][0-9A-B]?|\x1b\][^\x07]*\x07|\r")
 

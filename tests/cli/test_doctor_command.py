@@ -1,0 +1,150 @@
+"""`jobsearch doctor`: what it looks at, and what it says when something is not as it should be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from cli_home import ENGLISH, replace_file
+from cli_process import Cli, shape
+
+from jobsearch.errors import EncoderError
+
+
+def findings(cli: Cli, home: Path, code: int = 0) -> dict[str, dict[str, str]]:
+    found = cli(home, "doctor", "--json")
+    assert (found.code, found.err) == (code, "")
+    listed = json.loads(found.out)
+    assert shape(listed) == [{"what": str, "state": str, "seen": str, "next_step": str}]
+    assert {finding["state"] for finding in listed} <= {"ok", "note", "broken"}
+    assert any(finding["state"] == "broken" for finding in listed) == bool(code)
+    return {finding["what"]: finding for finding in listed}
+
+
+@pytest.fixture(autouse=True)
+def enough_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=5 * 10**9))
+
+
+def test_all_is_well(session_home: Path, cli: Cli) -> None:
+    found = findings(cli, session_home)
+    assert {"Python", "numpy", "faiss-cpu", "sentencepiece", "tensorflow", "Home", "Encoder use"} <= set(found)
+    assert found["Home"] == {"what": "Home", "state": "ok", "seen": f"{session_home}, 5.0 GB free", "next_step": ""}
+    assert found["Taxonomy small (in use)"]["seen"] == f"{ENGLISH} labels, 12 occupations"
+    assert {"Taxonomy esco-en", "Taxonomy both"} <= set(found)
+    assert found["Index small"]["seen"] == f"version 0001, {ENGLISH} labels, encoder use"
+    assert found["Index small"]["state"] == found["Index both"]["state"] == "ok"
+
+
+def test_the_table_says_the_same(home: Path, cli: Cli) -> None:
+    replace_file(home / "indexes" / "small" / "versions" / "0001" / "vectors.faiss", b"damaged")
+    found = cli(home, "doctor")
+    assert (found.code, found.err) == (1, "")
+    lines = found.out.splitlines()
+    assert any(line.split()[:2] == ["ok", "numpy"] for line in lines)
+    at = next(number for number, line in enumerate(lines) if line.split()[:3] == ["broken", "Index", "small"])
+    assert any("→ run `jobsearch index build --name small`" in line for line in lines[at : at + 4])
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "labels.safetensors", "encoder/weights.safetensors"])
+def test_a_broken_index(home: Path, cli: Cli, name: str) -> None:
+    (home / "indexes" / "small" / "versions" / "0001" / name).unlink()
+    found = findings(cli, home, code=1)
+    assert found["Index small"]["state"] == "broken"
+    assert f"{name} is missing" in found["Index small"]["seen"]
+    assert found["Index small"]["next_step"] == "run `jobsearch index build --name small`"
+    assert found["Index both"]["state"] == "ok"
+
+
+def test_a_broken_taxonomy(home: Path, cli: Cli) -> None:
+    replace_file(home / "data" / "taxonomies" / "small" / "concepts.csv.gz", b"damaged")
+    found = findings(cli, home, code=1)
+    assert found["Taxonomy small (in use)"]["state"] == "broken"
+    assert "`jobsearch esco use esco-en`" in found["Taxonomy small (in use)"]["next_step"]
+    assert found["Index small"]["state"] == "ok"  # it needs no taxonomy
+
+
+def test_a_taxonomy_in_use_that_is_gone(home: Path, cli: Cli) -> None:
+    shutil.rmtree(home / "data" / "taxonomies" / "small")
+    found = findings(cli, home, code=1)
+    assert found["Taxonomy small (in use)"]["state"] == "broken"
+    assert found["Index small"]["seen"].endswith("its taxonomy small is not here")
+
+
+def test_a_stale_index(home: Path, bundle: Path, cli: Cli) -> None:
+    assert cli(home, "esco", "import", str(bundle), "--language", "de", "--name", "small").code == 0
+    found = findings(cli, home)
+    assert found["Index small"]["state"] == "note"
+    assert found["Index small"]["seen"].endswith("its taxonomy has changed since")
+    assert found["Index small"]["next_step"] == "run `jobsearch index build --name small --taxonomy small`"
+
+
+def test_nothing_there_yet(cli: Cli, tmp_path: Path) -> None:
+    found = findings(cli, tmp_path / "new" / "home")
+    assert found["Home"]["state"] == "ok"
+    assert found["Taxonomy esco-en (in use)"]["seen"] == "100,483 labels, 3,039 occupations"
+    assert found["Indexes"]["state"] == "note"
+    assert "`jobsearch index build`" in found["Indexes"]["next_step"]
+    assert not (tmp_path / "new").exists()  # looking changes nothing
+
+
+def test_a_home_below_a_file(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = findings(cli, tmp_path / "file" / "home", code=1)
+    assert found["Home"]["state"] == "broken"
+    assert f"{tmp_path / 'file'} is a file" in found["Home"]["seen"]
+    assert "JOBSEARCH_HOME" in found["Home"]["next_step"]
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *parts: str) -> None:
+    """Leave out what takes long and is not asked about."""
+    for part in {"_taxonomies", "_indexes"} - set(parts):
+        monkeypatch.setattr(f"jobsearch.cli.doctor.{part}", lambda: ())
+
+
+def test_a_home_that_may_not_be_written(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    found = findings(cli, tmp_path, code=1)
+    assert found["Home"]["state"] == "broken"
+    assert found["Home"]["next_step"] == "set JOBSEARCH_HOME to a folder that can be written"
+
+
+def test_a_disk_that_is_nearly_full(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**8))
+    home = findings(cli, tmp_path)["Home"]
+    assert (home["state"], home["seen"]) == ("note", f"{tmp_path}, 0.1 GB free")
+    assert "free some space" in home["next_step"]
+
+
+def test_packages_that_are_missing(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+    monkeypatch.setattr("jobsearch.cli.doctor._PACKAGES", ("no-such-needed",))
+    monkeypatch.setattr("jobsearch.cli.doctor._TUNING_PACKAGES", ("no-such-tuning",))
+    found = findings(cli, tmp_path, code=1)
+    assert found["no-such-needed"] == {
+        "what": "no-such-needed",
+        "state": "broken",
+        "seen": "not installed; needed for everything",
+        "next_step": "run `pip install no-such-needed`",
+    }
+    assert (found["no-such-tuning"]["state"], found["no-such-tuning"]["seen"]) == (
+        "note",
+        "not installed; needed for tuning only",
+    )
+
+
+def test_weights_that_cannot_be_read(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+
+    def fail(case: str) -> None:
+        raise EncoderError("the installed USE weights cannot be read; run `pip …`")
+
+    monkeypatch.setattr("jobsearch.encoder.packaged.packaged_weights", fail)
+    found = findings(cli, tmp_path, code=1)
+    assert found["Encoder use"]["state"] == "broken"
+    assert "run `pip" in found["Encoder use"]["seen"]
