@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -16,13 +16,32 @@ from jobsearch.progress import Progress, silent
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
     from jobsearch.engine import JobSearch
+    from jobsearch.taxonomy.model import Kind
 
+_DEFAULT_HITS = 10
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def json_option(command: Command) -> Command:
     """Add `--json`."""
     return click.option("as_json", "--json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def k_option(command: Command) -> Command:
+    """Add `-k`; without it 10 hits are shown, or all where an index holds fewer (see `hits_wanted`)."""
+    text = f"Hits for each query.  [default: {_DEFAULT_HITS}]"
+    return click.option("-k", type=int, default=None, metavar="N", help=text)(command)
+
+
+def hits_wanted(k: int | None, engine: JobSearch, kind: str) -> int:
+    """Return how many hits to ask for: what the user said, unchecked, else as many as there are up to 10."""
+    from jobsearch.taxonomy.model import KINDS
+
+    if k is not None:
+        return k
+    labels = engine.opened.labels
+    counts = {known: labels.concepts(known) for known in KINDS}
+    return max(1, min(_DEFAULT_HITS, counts.get(cast("Kind", kind), labels.concepts())))
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from jobsearch.cli.common import json_option, open_encoder_engine, print_json
+from jobsearch.cli.common import hits_wanted, json_option, k_option, open_encoder_engine, print_json
 
 if TYPE_CHECKING:
     from jobsearch.comparison import Comparison
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @click.argument("queries", nargs=-1, metavar="[QUERY…]")
 @click.option("--base", default="use", show_default=True, metavar="NAME", help="Encoder or index before.")
 @click.option("--tuned", metavar="NAME", help="Encoder or index after. Default: the newest tuned encoder.")
-@click.option("-k", default=10, show_default=True, help="Hits on either side.")
+@k_option
 @click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
 @click.option(
     "--file", "path", metavar="FILE", help="Sum up many queries: one a line, or a CSV with the columns query and uri."
 )
 @json_option
 def compare(
-    queries: tuple[str, ...], base: str, tuned: str | None, k: int, kind: str, path: str | None, as_json: bool
+    queries: tuple[str, ...], base: str, tuned: str | None, k: int | None, kind: str, path: str | None, as_json: bool
 ) -> None:
     """Ask the base and the tuned encoder the same QUERY and show how the hits moved.
 
@@ -52,7 +52,7 @@ def compare(
     if path:
         asked, expected = read_queries(Path(path))
     before, after = open_both(base, tuned)
-    compared = ask(before, after, asked, k, wanted)
+    compared = ask(before, after, asked, hits_wanted(k, before, kind), wanted)
     if not compared:
         raise QueryError(f"{path} holds no queries; write one a line")
     if path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from jobsearch.cli.common import json_option, open_engine, print_json, stdin_lines
+from jobsearch.cli.common import hits_wanted, json_option, k_option, open_engine, print_json, stdin_lines
 
 if TYPE_CHECKING:
     from jobsearch.engine import Hit, JobSearch, KindFilter
@@ -20,13 +20,13 @@ _MOST_AT_ONCE = 256
 
 @click.command()
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY…")
-@click.option("-k", default=10, show_default=True, help="Hits for each query.")
+@k_option
 @click.option(
     "--kind", default="all", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
 )
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @json_option
-def search(queries: tuple[str, ...], k: int, kind: str, index_name: str | None, as_json: bool) -> None:
+def search(queries: tuple[str, ...], k: int | None, kind: str, index_name: str | None, as_json: bool) -> None:
     """Find the job titles and skills nearest to each QUERY.
 
     One hit a concept: the label that is nearest to the query speaks for it. With --json, one JSON object a query
@@ -39,16 +39,17 @@ def search(queries: tuple[str, ...], k: int, kind: str, index_name: str | None, 
     """
     engine = open_engine(index_name)
     wanted = cast("KindFilter", kind)
-    engine.search_many([], k, wanted)  # checks both and says what is wrong, before anything is read or printed
+    most = hits_wanted(k, engine, kind)
+    engine.search_many([], most, wanted)  # checks both and says what is wrong, before anything is read or printed
     streamed = "-" in queries
     for position, query in enumerate(queries):
         if query == "-":
             for batch in _lines():
-                for text, hits in zip(batch, engine.search_many(batch, k, wanted), strict=True):
+                for text, hits in zip(batch, engine.search_many(batch, most, wanted), strict=True):
                     print_json(_record(engine, text, hits), indent=None)
                 sys.stdout.flush()
             continue
-        hits = engine.search(query, k, wanted)
+        hits = engine.search(query, most, wanted)
         if as_json or streamed:
             print_json(_record(engine, query, hits), indent=None)
         else:

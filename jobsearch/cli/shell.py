@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import open_engine, stdin_lines
+from jobsearch.cli.common import hits_wanted, k_option, open_engine, stdin_lines
 from jobsearch.errors import JobSearchError, QueryError
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ Type a job title or a skill to find what is nearest to it.
 
 
 @click.command()
-@click.option("-k", default=10, show_default=True, help="Hits for each query.")
+@k_option
 @click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
-def shell(k: int, kind: str, index_name: str | None) -> None:
+def shell(k: int | None, kind: str, index_name: str | None) -> None:
     """Search interactively.
 
     Results stay numbered: type a number to open a hit. `:help` shows the rest.
@@ -39,7 +39,8 @@ def shell(k: int, kind: str, index_name: str | None) -> None:
       jobsearch shell --kind occupation
       printf 'plumber\\n1\\n' | jobsearch shell
     """
-    session = _Session(open_engine(index_name), k, kind)
+    engine = open_engine(index_name)
+    session = _Session(engine, hits_wanted(k, engine, kind), kind)
     if sys.stdin.isatty():
         labels = session.engine.opened.manifest.counts["labels"]
         click.echo(f"{labels:,} labels. Type a job title or a skill; :help for more, Ctrl-D to leave.")

@@ -52,6 +52,7 @@ def build_index(
     labels = [label for _, label, _ in taxonomy.labels()]
     if not labels:
         raise IndexingError(f"taxonomy {taxonomy.source.name!r} has no labels to index; import or download another")
+    directory.make_ready()
     vectors = _embed(labels, encoder, progress)
     with directory.new_version() as aside:
         progress("writing", 0, 0)

@@ -10,6 +10,8 @@ Publishing is one atomic rename of `current`. A reader that has a version open k
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import shlex
 import shutil
@@ -114,7 +116,7 @@ class IndexDirectory:
         import filelock
 
         with storage_errors(self.path):
-            (self.path / "versions").mkdir(parents=True, exist_ok=True)
+            self.make_ready()
             lock = filelock.FileLock(self.path / ".lock", timeout=wait)
             try:
                 lock.acquire()
@@ -129,6 +131,17 @@ class IndexDirectory:
                 self.publish(version)
             finally:
                 lock.release()
+
+    def make_ready(self) -> None:
+        """Make the folder if it is not there, so that a refusal to write comes before any work is done.
+
+        Raises:
+            StorageError: it cannot be made or written.
+        """
+        with storage_errors(self.path):
+            (self.path / "versions").mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path / "versions", os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
 
     def publish(self, version: str) -> None:
         """Make a whole version the current one, by one atomic rename.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from jobsearch.tuning.student import Arrays
 
@@ -25,14 +26,12 @@ class Tried:
         mrr: held-out MRR.
         general: score of the general-ability check.
         holds: whether that is within the check's tolerance of the base's.
-        error: standard error of the MRR.
     """
 
     share: float
     mrr: float
     general: float
     holds: bool
-    error: float = 0.0
 
 
 def interpolate(base: Arrays, tuned: Arrays, share: float) -> Arrays:
@@ -43,25 +42,34 @@ def interpolate(base: Arrays, tuned: Arrays, share: float) -> Arrays:
     }
 
 
-def choose_share(shares: Sequence[float], measure: Callable[[float], Tried]) -> tuple[Tried, list[Tried]]:
+def choose_share(
+    shares: Sequence[float], measure: Callable[[float], tuple[Tried, npt.NDArray[np.float64]]]
+) -> tuple[Tried, list[Tried]]:
     """Try shares and choose one.
 
-    Among those that hold general ability, the MRR of the best is taken with its standard error: of all that come
-    within it, which validation cannot tell apart, the one with the highest general score is chosen (the
-    one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3). If none
-    holds, the one with the highest general score is chosen, since that is what they lack.
+    Among those that hold general ability, all that validation cannot tell from the best are candidates: their MRR is
+    lower by no more than the standard error of the difference, query by query. Of these the one with the highest
+    general score is chosen (after the one-standard-error rule of Breiman et al. 1984, "Classification and Regression
+    Trees", section 3.4.3). If none holds, the one with the highest general score is chosen, since that is what they
+    lack.
 
     Args:
         shares: what to try, at least one.
-        measure: measures a share.
+        measure: measures a share, and gives each query's reciprocal rank (queries,).
 
     Returns:
         The chosen one, and all in the order of `shares`.
     """
-    tried = [measure(share) for share in shares]
-    holding = [one for one in tried if one.holds]
+    measured = [measure(share) for share in shares]
+    tried = [one for one, _ in measured]
+    holding = [pair for pair in measured if pair[0].holds]
     candidates = tried
     if holding:
-        best = max(holding, key=lambda one: one.mrr)
-        candidates = [one for one in holding if one.mrr >= best.mrr - best.error]
+        _, best = max(holding, key=lambda pair: pair[0].mrr)
+        candidates = [one for one, own in holding if _alike(own, best)]
     return max(candidates, key=lambda one: (one.general, one.mrr)), tried
+
+
+def _alike(own: npt.NDArray[np.float64], best: npt.NDArray[np.float64]) -> bool:
+    behind = best - own
+    return bool(behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind)))

@@ -11,6 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 import jobsearch
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.protocol import Encoder
@@ -156,13 +159,14 @@ def tune(
 
     shares = SHARES if recipe.interpolation is None else (recipe.interpolation,)
 
-    def measure(share: float) -> Tried:
+    def measure(share: float) -> tuple[Tried, npt.NDArray[np.float64]]:
         set_share(share)
         encoder = student.encoder(name, {})
         score = general.score(encoder)
         progress("choosing share", shares.index(share) + 1, len(shares))
-        mrr, error = validation.mrr(encoder)
-        return Tried(share, mrr, score, score >= general_base - general.tolerance, error)
+        reciprocal = validation.reciprocal_ranks(encoder)
+        tried = Tried(share, float(reciprocal.mean()), score, score >= general_base - general.tolerance)
+        return tried, reciprocal
 
     chosen, tried = choose_share(shares, measure)
     set_share(chosen.share)

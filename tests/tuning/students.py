@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,21 @@ import numpy as np
 
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.protocol import Embeddings
-from jobsearch.encoder.text import Case, prepare
+from jobsearch.encoder.text import Case
 from jobsearch.encoder.tf import tensorflow
 from jobsearch.encoder.weights import WeightSet
 from jobsearch.tuning.recipes import Recipe, find_recipe
 from jobsearch.tuning.student import NativeStudent, values_of
 
 tf = tensorflow()
-DIM, BUCKETS = 24, 997
+DIM, BUCKETS = 24, 499
+
+
+def start_values() -> tuple[Any, Any]:
+    """A table of words, and a matrix that mixes the numbers of their mean."""
+    random = np.random.default_rng(0)
+    table = random.normal(size=(BUCKETS, DIM)).astype(np.float32)
+    return table, (np.eye(DIM) + random.normal(size=(DIM, DIM)) / 10).astype(np.float32)
 
 
 class WordModel(tf.Module):
@@ -31,26 +39,30 @@ class WordModel(tf.Module):
 
     def __init__(self, trainable: bool = True) -> None:
         super().__init__()
-        random = np.random.default_rng(0)
-        rows = random.normal(size=(BUCKETS, DIM)).astype(np.float32)
-        mixing = np.eye(DIM, dtype=np.float32) + random.normal(size=(DIM, DIM)).astype(np.float32) / 10
-        self.table = tf.Variable(rows, name="words", trainable=trainable)
+        table, mixing = start_values()
+        self.table = tf.Variable(table, name="words", trainable=trainable)
         self.mixing = tf.Variable(mixing, name="mixing", trainable=trainable)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, texts: Any) -> Any:
-        return embed_words(texts, self.table, self.mixing)
-
-
-def embed_words(texts: Any, table: Any, mixing: Any) -> Any:
-    words = tf.strings.split(tf.strings.join([texts, "."], " "))
-    rows = tf.gather(table, tf.strings.to_hash_bucket_fast(words, BUCKETS))
-    return tf.matmul(tf.reduce_mean(rows, axis=1), mixing)
+        words = tf.strings.split(tf.strings.join([texts, "."], " "))
+        rows = tf.gather(self.table, tf.strings.to_hash_bucket_fast(words, BUCKETS))
+        return tf.matmul(tf.reduce_mean(rows, axis=1), self.mixing)
 
 
 def export_word_model(directory: Path, trainable: bool = True) -> Path:
     tf.saved_model.save(WordModel(trainable), str(directory))
     return directory
+
+
+def counted(texts: Sequence[str]) -> Any:
+    """Which words are in each text: float32 (texts, BUCKETS), rows that sum to 1."""
+    counts = np.zeros((len(texts), BUCKETS), np.float32)
+    for row, text in zip(counts, texts, strict=True):
+        words = [*text.lower().split(), "."]
+        for word in words:
+            row[zlib.crc32(word.encode()) % BUCKETS] += 1 / len(words)
+    return counts
 
 
 class WordEncoder:
@@ -68,34 +80,31 @@ class WordEncoder:
         return hashlib.sha256(b"".join(self.values[key].tobytes() for key in sorted(self.values))).hexdigest()
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
-        batch = tf.constant([text.encode() for text in prepare(texts, self.case)])
-        return tf.math.l2_normalize(embed_words(batch, *self.values.values()), axis=-1).numpy()
+        table, mixing = self.values.values()
+        rows = counted(texts) @ table @ mixing
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def save(self, directory: Path) -> None:
         raise NotImplementedError
 
 
 class WordStudent:
-    """The bag of words as `student.Student`, with drop-out: all that a trainer needs, in a tenth of a second."""
+    """The bag of words as `student.Student`, with drop-out: all that a trainer needs, made in no time."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self._dropout = recipe.dropout
-        self._model = WordModel()
-
-    @property
-    def variables(self) -> list[Any]:
-        return [self._model.table, self._model.mixing]
+        self._kept = 1 - recipe.dropout
+        self.variables = [tf.Variable(values) for values in start_values()]
 
     def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
-        return (np.array([text.lower().encode() for text in texts], object),)
+        return (counted(texts),)
 
     def signature(self) -> tuple[Any, ...]:
-        return (tf.TensorSpec((None,), tf.string),)
+        return (tf.TensorSpec((None, BUCKETS), tf.float32),)
 
     def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
         table, mixing = self.variables
-        kept = tf.cast(tf.random.stateless_uniform((BUCKETS, DIM), draw) >= self._dropout, tf.float32)
-        return tf.math.l2_normalize(embed_words(inputs[0], table * kept, mixing), axis=-1)
+        kept = tf.cast(tf.random.stateless_uniform((BUCKETS, DIM), draw) < self._kept, tf.float32)
+        return tf.math.l2_normalize(inputs[0] @ (table * kept) @ mixing, axis=-1)
 
     def encoder(self, name: str, lineage: Mapping[str, Any]) -> WordEncoder:
         return WordEncoder(values_of(self.variables))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from encoders import HashEncoder
-from students import DIM, export_word_model, native_base, native_student, tf
+from students import BUCKETS, DIM, export_word_model, native_base, native_student, tf
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.keras_model import PADDING, RUN_GAP, lay_out
@@ -210,7 +210,7 @@ def test_a_savedmodel_is_embedded_as_its_encoder_does(base: SavedModelEncoder) -
     assert abs(embedded(student, texts) - base.encode(texts)).max() < 1e-6
     assert embedded(student, texts).shape == (3, DIM)
     assert len(student.inputs(texts)) == len(student.signature())
-    assert sorted(tuple(variable.shape) for variable in student.variables) == [(DIM, DIM), (997, DIM)]
+    assert sorted(tuple(variable.shape) for variable in student.variables) == [(DIM, DIM), (BUCKETS, DIM)]
 
 
 def test_training_a_savedmodel_leaves_its_encoder_alone(base: SavedModelEncoder) -> None:
@@ -256,5 +256,5 @@ def test_a_savedmodel_without_trainable_variables_is_refused(tmp_path: Path) -> 
 
 
 def test_an_encoder_of_another_kind_is_refused() -> None:
-    with pytest.raises(TuningError, match="^encoder 'hash' has no weights that can be trained; name another"):
+    with pytest.raises(TuningError, match=r"^encoder 'hash' has no weights that can be trained; name another"):
         make_student(HashEncoder(), find_recipe("default"))

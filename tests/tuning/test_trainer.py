@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -108,8 +109,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     base, *rest = outcome.history
     assert base["best"]
     assert "training_loss" not in base
-    trained = [record["training_loss"] for record in rest]
-    assert trained == sorted(trained, reverse=True)
+    assert rest[-1]["training_loss"] < 0.9 * rest[0]["training_loss"]
     assert rest[-1]["loss"] < base["loss"]
     assert rest[-1]["mrr"] > base["mrr"]
     assert {"mrr", "loss", "mean_cosine", "variance"} <= base.keys()
@@ -265,7 +265,7 @@ def native() -> Iterator[Student]:
     assign(student.variables, start)
 
 
-@pytest.mark.parametrize("rate", [0.1, 1.0])
+@pytest.mark.parametrize("rate", [1.0, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_a_learning_rate_far_too_high_is_noticed(tmp_path: Path, native: Student, rate: float) -> None:
     run = Run(tmp_path / "run", recipe(learning_rate=rate, steps=3, validate_every=1, schedule="constant", warm_up=0))
     with pytest.raises(TuningError, match=r"(has collapsed|has come apart).*old encoder stays in use.*--learning-rate"):
@@ -291,13 +291,20 @@ def test_events_for_tensorboard_are_written(tmp_path: Path) -> None:
 # --- the same again --------------------------------------------------------------------------------------------------
 
 
-def test_equal_seeds_give_equal_weights(tmp_path: Path) -> None:
-    outcomes = [Run(tmp_path / str(n), recipe(), seed).start() for n, seed in enumerate((0, 0, 1))]
-    assert same(outcomes[0].best, outcomes[1].best)
-    assert outcomes[0].history == outcomes[1].history
-    assert not same(outcomes[0].best, outcomes[2].best)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A run to the end, to compare others with."""
+    return Run(tmp_path_factory.mktemp("undisturbed") / "run", recipe()).start()
 
 
+def test_equal_seeds_give_equal_weights(tmp_path: Path, undisturbed: Outcome) -> None:
+    again, other = (Run(tmp_path / str(seed), recipe(), seed).start() for seed in (0, 1))
+    assert same(again.best, undisturbed.best)
+    assert again.history == undisturbed.history
+    assert not same(other.best, undisturbed.best)
+
+
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights_of_the_real_network(tmp_path: Path, native: Student) -> None:
     start = values_of(native.variables)
     ends = []
@@ -311,9 +318,9 @@ def test_equal_seeds_give_equal_weights_of_the_real_network(tmp_path: Path, nati
 
 
 @pytest.mark.parametrize(("place", "resumes_at"), [("step 5", 4), ("validation 4", 4), ("step 1", 0)])
-def test_a_killed_run_goes_on_as_it_would_have(tmp_path: Path, place: str, resumes_at: int) -> None:
-    undisturbed = Run(tmp_path / "undisturbed", recipe()).start()
-
+def test_a_killed_run_goes_on_as_it_would_have(
+    tmp_path: Path, undisturbed: Outcome, place: str, resumes_at: int
+) -> None:
     def kill(what: str) -> Callable[[int], None]:
         def check(step: int) -> None:
             if place == f"{what} {step}":
@@ -357,7 +364,9 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
         Run(tmp_path / "run", recipe()).start()
 
 
+@pytest.mark.slow
 def test_importing_the_trainer_first_is_quiet() -> None:
     code = "import jobsearch.tuning.trainer"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    unset = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=unset)
     assert (done.stdout, done.stderr) == ("", "")
