@@ -6,30 +6,21 @@ same embeddings within 1e-5 and does not import TensorFlow.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from jobsearch.encoder import architecture as arch
-from jobsearch.encoder.protocol import Embeddings
-from jobsearch.encoder.text import Case, Tokenizer, prepare
 from jobsearch.encoder.tf import tensorflow
 from jobsearch.encoder.weights import WeightSet, table_rows
-from jobsearch.errors import EncoderError
 
 tf = tensorflow()
 import keras  # noqa: E402  (after TensorFlow, which it would import noisily)
 from keras import ops  # noqa: E402
 
 PADDING = -1
-# Places between two sentences of a run: as far as the widest window, order 5, reaches to either side.
-RUN_GAP = 2
-# Tokens of one forward pass: bounds the memory of `encode` (about 20 kB a token).
-_BATCH_TOKENS = 16_384
 
 
 class NgramBranch(keras.layers.Layer):  # type: ignore[misc]
@@ -156,7 +147,7 @@ class UseModel(keras.Model):  # type: ignore[misc]
     def embed_run(self, distinct: Any, place: Any, sentence: Any, count: Any, dropout: Any = None) -> Any:
         """Embed sentences laid end to end: the form that training uses, equal to `call` and much cheaper.
 
-        Nothing is spent on padding, and equal tokens share what depends on them alone (see `lay_out`).
+        Nothing is spent on padding, and equal tokens share what depends on them alone (see `keras_encoder.lay_out`).
 
         Args:
             distinct: int32 (distinct,), the token ids that occur, `PADDING` first.
@@ -236,106 +227,6 @@ def extract_weights(model: UseModel, base: WeightSet, *, name: str, lineage: Map
         kept = (arch.TABLE, arch.TABLE_SCALE, arch.TABLE_OFFSET)
         tensors.update({tensor: base.tensors[tensor] for tensor in kept if tensor in base.tensors})
     return WeightSet(tensors, base.tokenizer_model, base.case, name, lineage)
-
-
-class KerasEncoder:
-    """The Keras model as an encoder: TensorFlow Text's tokenizer, then the network.
-
-    Args:
-        weights: the weight set.
-        model: a model of these weights, if one was built already.
-    """
-
-    def __init__(self, weights: WeightSet, model: UseModel | None = None) -> None:
-        self._weights = weights
-        self.model = model if model is not None else build_model(weights)
-        self._tokenize = _tokenizer(weights.tokenizer_model)
-        self._forward = tf.function(self.model, input_signature=[tf.TensorSpec((None, None), tf.int32)])
-
-    @property
-    def name(self) -> str:
-        """Name of the weight set."""
-        return self._weights.name
-
-    @property
-    def dim(self) -> int:
-        """512."""
-        return arch.DIM
-
-    @property
-    def case(self) -> Case:
-        """The weight set's case setting."""
-        return self._weights.case
-
-    @property
-    def fingerprint(self) -> str:
-        """Fingerprint of the weight set; training the model does not change it, `extract_weights` makes a new one."""
-        return self._weights.fingerprint
-
-    def save(self, directory: Path) -> None:
-        """Write the weight set (see `WeightSet.save`)."""
-        self._weights.save(directory)
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return each text's token ids with begin and end marks, case setting applied."""
-        return self._tokenize(prepare(texts, self._weights.case))
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts (see `protocol.Encoder.encode`)."""
-        ids = self.token_ids(texts)
-        vectors = np.empty((len(ids), arch.DIM), np.float32)
-        # Longest last, so that a batch holds sentences of like length and little padding.
-        order = sorted(range(len(ids)), key=lambda position: len(ids[position]))
-        start = 0
-        while start < len(order):
-            stop = start + 1
-            while stop < len(order) and len(ids[order[stop]]) * (stop + 1 - start) <= _BATCH_TOKENS:
-                stop += 1
-            chosen = order[start:stop]
-            vectors[chosen] = self._forward(pad([ids[position] for position in chosen])).numpy()
-            start = stop
-        return vectors
-
-
-def pad(ids: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
-    """Lay sentences of token ids into one int32 array (batch, longest), `PADDING` behind the shorter ones."""
-    out = np.full((len(ids), max(map(len, ids), default=0)), PADDING, np.int32)
-    for row, sentence in zip(out, ids, strict=True):
-        row[: len(sentence)] = sentence
-    return out
-
-
-def lay_out(ids: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int32], ...]:
-    """Lay sentences of token ids end to end for `UseModel.embed_run`: (distinct, place, sentence)."""
-    gap = [PADDING] * RUN_GAP
-    run = [*gap, *itertools.chain.from_iterable([*sentence, *gap] for sentence in ids)]
-    lengths = np.array([len(sentence) + RUN_GAP for sentence in ids])
-    sentence = np.repeat(np.arange(len(ids)), lengths)
-    distinct, place = np.unique(np.array(run, np.int32), return_inverse=True)
-    return distinct, place.astype(np.int32), np.concatenate([[0] * RUN_GAP, sentence]).astype(np.int32)
-
-
-class _TensorFlowTextTokenizer:
-    def __init__(self, model: bytes) -> None:
-        import tensorflow_text
-
-        self._sentencepiece = tensorflow_text.SentencepieceTokenizer(model=model, out_type=tf.int32)
-
-    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        ragged = self._sentencepiece.tokenize(tf.constant([text.encode() for text in texts]))
-        return [[arch.BEGIN_ID, *ids, arch.END_ID] for ids in ragged.to_list()]
-
-
-def _tokenizer(model: bytes) -> Tokenizer | _TensorFlowTextTokenizer:
-    """Return TensorFlow Text's tokenizer; where it has no build (Windows), the one that agrees with it."""
-    try:
-        return _TensorFlowTextTokenizer(model)
-    except ImportError:
-        return Tokenizer(model)
-    except Exception as error:
-        raise EncoderError(f"the tokenizer model cannot be read ({error}); make the weight set again") from error
 
 
 def _normalise(x: Any) -> Any:

@@ -19,7 +19,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,8 @@ import numpy.typing as npt
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.protocol import Embeddings
-from jobsearch.encoder.text import Case, Tokenizer, prepare
-from jobsearch.encoder.weights import WeightSet, table_rows
+from jobsearch.encoder.text import Tokenizer, prepare
+from jobsearch.encoder.weights import WeightSet, WeightSetEncoder, table_rows
 
 Floats = npt.NDArray[np.float32]
 # Found by measurement: 1,000 to 2,000 tokens keep a batch's features (1280 floats a token) inside the L2 cache.
@@ -52,7 +51,7 @@ class _Branch:
     b2: Floats
 
 
-class LeanEncoder:
+class LeanEncoder(WeightSetEncoder):
     """USE multilingual in NumPy; equal to the Keras model of the same weight set within 1e-5.
 
     Safe to share between threads: `encode` changes nothing.
@@ -63,37 +62,13 @@ class LeanEncoder:
     """
 
     def __init__(self, weights: WeightSet, threads: int | None = None) -> None:
-        self._weights = weights
+        super().__init__(weights)
         self._threads = threads or _usable_cores()
         self._tokenize = Tokenizer(weights.tokenizer_model)
         tensors = weights.tensors
         self._projection = np.concatenate([tensors[arch.branch_names(n)["proj"]] for n in arch.ORDERS], axis=1)
         self._projection_bias = np.concatenate([tensors[arch.branch_names(n)["proj_bias"]] for n in arch.ORDERS])
         self._branches = [_branch(weights, order) for order in arch.ORDERS]
-
-    @property
-    def name(self) -> str:
-        """Name of the weight set."""
-        return self._weights.name
-
-    @property
-    def dim(self) -> int:
-        """512."""
-        return arch.DIM
-
-    @property
-    def case(self) -> Case:
-        """The weight set's case setting."""
-        return self._weights.case
-
-    @property
-    def fingerprint(self) -> str:
-        """Fingerprint of the weight set."""
-        return self._weights.fingerprint
-
-    def save(self, directory: Path) -> None:
-        """Write the weight set (see `WeightSet.save`)."""
-        self._weights.save(directory)
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts (see `protocol.Encoder.encode`); equal texts in one call are computed once."""

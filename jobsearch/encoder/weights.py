@@ -105,6 +105,41 @@ class WeightSet:
             (directory / CONFIG).write_text(text, encoding="utf-8")
 
 
+class WeightSetEncoder:
+    """What every encoder of a weight set says of itself.
+
+    Args:
+        weights: the weight set.
+    """
+
+    def __init__(self, weights: WeightSet) -> None:
+        self._weights = weights
+
+    @property
+    def name(self) -> str:
+        """Name of the weight set."""
+        return self._weights.name
+
+    @property
+    def dim(self) -> int:
+        """512."""
+        return arch.DIM
+
+    @property
+    def case(self) -> Case:
+        """The weight set's case setting."""
+        return self._weights.case
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the weight set."""
+        return self._weights.fingerprint
+
+    def save(self, directory: Path) -> None:
+        """Write the weight set (see `WeightSet.save`)."""
+        self._weights.save(directory)
+
+
 def load_weights(directory: Path, *, verify: bool = True) -> WeightSet:
     """Open a weight set; its tensors are views of the mapped file.
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jobsearch.encoder import architecture as arch
-from jobsearch.encoder.keras_model import KerasEncoder, extract_weights, lay_out, tf
+from jobsearch.encoder.keras_encoder import KerasEncoder, lay_out
+from jobsearch.encoder.keras_model import build_model, extract_weights, tf
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.savedmodel import SavedModelEncoder
@@ -54,8 +55,6 @@ class NativeStudent:
     """USE multilingual as a Keras model."""
 
     def __init__(self, base: WeightSet, recipe: Recipe) -> None:
-        from jobsearch.encoder.keras_model import build_model
-
         self._base = base
         self._recipe = recipe
         self._model = build_model(base, train_table=recipe.train_table)

@@ -14,7 +14,7 @@ from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.weights import WeightSet
 
 if TYPE_CHECKING:
-    from jobsearch.encoder.keras_model import KerasEncoder
+    from jobsearch.encoder.keras_encoder import KerasEncoder
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def lean(base_weights: WeightSet) -> LeanEncoder:
 @pytest.fixture(scope="session")
 def keras_encoder(base_weights: WeightSet) -> KerasEncoder:
     """The Keras model of `base_weights` (about 6 s); its weights must stay as they are."""
-    from jobsearch.encoder.keras_model import KerasEncoder
+    from jobsearch.encoder.keras_encoder import KerasEncoder
 
     return KerasEncoder(base_weights)
 

@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 from texts import LABELS, LONG, NASTY
 
 from jobsearch.encoder import architecture as arch
-from jobsearch.encoder.keras_model import (
-    PADDING,
-    KerasEncoder,
-    NgramBranch,
-    UseModel,
-    build_model,
-    extract_weights,
-    keras,
-    pad,
-    tf,
-)
+from jobsearch.encoder.keras_encoder import KerasEncoder, pad
+from jobsearch.encoder.keras_model import PADDING, NgramBranch, UseModel, build_model, extract_weights, keras, tf
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.text import Tokenizer, prepare

@@ -267,7 +267,7 @@ def test_a_wrong_output_is_refused(tmp_path: Path, answer: Callable[[Any], Any],
     with pytest.raises(EncoderError) as caught:
         find_encoder(str(tmp_path / "model"))
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'model'} does not map 1 strings to 1 float vectors ({reason}")
+    assert message.startswith(f"{tmp_path / 'model'} does not map strings to one float vector each ({reason}")
     assert message.endswith("; name a text encoder")
     assert "\n" not in message
 

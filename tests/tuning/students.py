@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.protocol import Embeddings
-from jobsearch.encoder.text import Case
+from jobsearch.encoder.text import Case, Tokenizer
 from jobsearch.encoder.tf import tensorflow
 from jobsearch.encoder.weights import WeightSet
 from jobsearch.tuning.recipes import Recipe, find_recipe
@@ -66,14 +68,14 @@ def counted(texts: Sequence[str]) -> Any:
 
 
 class WordEncoder:
-    """The bag of words with fixed values."""
+    """The bag of words with fixed values; without any, those that a student begins with."""
 
     name = "words"
     dim = DIM
     case: Case = "lower"
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self.values = values or dict(zip("ab", start_values(), strict=True))
 
     @property
     def fingerprint(self) -> str:
@@ -85,7 +87,7 @@ class WordEncoder:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def save(self, directory: Path) -> None:
-        raise NotImplementedError
+        (directory / "config.json").write_text(json.dumps({"fingerprint": self.fingerprint}), encoding="utf-8")
 
 
 class WordStudent:
@@ -110,6 +112,17 @@ class WordStudent:
         return WordEncoder(values_of(self.variables))
 
 
+@contextlib.contextmanager
+def compiled(yes: bool) -> Iterator[None]:
+    """Have TensorFlow compile functions or not: for a handful of steps of a small student that is the most work."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(not yes)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 @functools.cache
 def native_base() -> WeightSet:
     """USE as packaged, lower-cased; shared, so never changed."""
@@ -119,4 +132,7 @@ def native_base() -> WeightSet:
 @functools.cache
 def native_student() -> NativeStudent:
     """The real network with drop-out (some seconds); whoever changes its variables puts them back."""
-    return NativeStudent(native_base(), find_recipe("default", dropout=0.1, max_tokens=12))
+    student = NativeStudent(native_base(), find_recipe("default", dropout=0.1, max_tokens=12))
+    # TensorFlow Text's tokenizer lives until somebody sets TensorFlow's seed, as each tuning run does.
+    student._keras._tokenize = Tokenizer(native_base().tokenizer_model)
+    return student

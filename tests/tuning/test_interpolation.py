@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpolate
-
-Measured = Callable[[float], tuple[Tried, npt.NDArray[np.float64]]]
 
 
 def test_interpolate() -> None:
@@ -43,45 +38,47 @@ PATTERNS = {0.2: (1, 1, -1, -1), 0.5: (1, -1, 1, -1), 1.0: (1, -1, -1, 1)}
 QUERIES = 400
 
 
-def measured(**given: tuple[float, float, bool]) -> Measured:
-    """Values of (mrr, general, holds) by share, `s20` for 0.2; the standard error of a difference is 0.01.
+# Reciprocal ranks of four queries. Against the best, NEAR is behind by (0, 1/2, 0, 0): mean 1/8, standard deviation
+# 1/4, standard error 1/8, so it cannot be told from the best. FAR is behind by (1/2, 1/2, 0, 0): mean 1/4, standard
+# deviation sqrt(1/12), standard error 0.144.
+BEST, NEAR, FAR = (1.0, 1.0, 0.5, 0.5), (1.0, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5)
+# The same mean as NEAR, but a little behind at each query: that is no chance.
+STEADILY_BEHIND = (0.875, 0.875, 0.375, 0.375)
 
-    With reciprocal ranks mrr + c · pattern a difference varies by c · sqrt(2), and its mean over 400 queries by a
-    twentieth of that; c is sqrt(2) / 10.
-    """
-
-    def measure(share: float) -> tuple[Tried, npt.NDArray[np.float64]]:
-        mrr, general, holds = given[f"s{round(100 * share)}"]
-        pattern = np.tile(PATTERNS[share], QUERIES // 4)
-        return Tried(share, mrr, general, holds), mrr + np.sqrt(2) / 10 * pattern
-
-    return measure
+Ranks = tuple[float, float, float, float]
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        # The best MRR wins where nothing else comes within the standard error.
-        ({"s20": (0.50, 0.90, True), "s50": (0.60, 0.89, True), "s100": (0.55, 0.88, True)}, 0.5),
-        # 0.595 is within 0.01 of 0.60: of the two the one with the better general score.
-        ({"s20": (0.595, 0.90, True), "s50": (0.60, 0.89, True), "s100": (0.55, 0.95, True)}, 0.2),
-        # 0.589 is not.
-        ({"s20": (0.589, 0.90, True), "s50": (0.60, 0.89, True), "s100": (0.55, 0.95, True)}, 0.5),
+        # The best MRR wins where nothing else comes near it, whatever the general score.
+        ([(FAR, 0.95, True), (BEST, 0.89, True), (FAR, 0.99, True)], 0.5),
+        # What cannot be told from it wins by a better general score, and not by a worse one.
+        ([(NEAR, 0.90, True), (BEST, 0.89, True), (FAR, 0.99, True)], 0.2),
+        ([(NEAR, 0.88, True), (BEST, 0.89, True), (FAR, 0.99, True)], 0.5),
+        ([(STEADILY_BEHIND, 0.90, True), (BEST, 0.89, True), (FAR, 0.99, True)], 0.5),
         # What does not hold is not chosen, however high its MRR, and does not set the measure for others.
-        ({"s20": (0.50, 0.90, True), "s50": (0.505, 0.89, True), "s100": (0.90, 0.99, False)}, 0.2),
+        ([(FAR, 0.90, True), (FAR, 0.89, True), (BEST, 0.99, False)], 0.2),
         # If nothing holds, the best general score, whatever the MRR.
-        ({"s20": (0.50, 0.85, False), "s50": (0.60, 0.86, False), "s100": (0.90, 0.70, False)}, 0.5),
+        ([(FAR, 0.86, False), (NEAR, 0.85, False), (BEST, 0.70, False)], 0.2),
         # Of equal general scores the higher MRR.
-        ({"s20": (0.595, 0.90, True), "s50": (0.60, 0.90, True), "s100": (0.2, 0.9, True)}, 0.5),
+        ([(NEAR, 0.90, True), (BEST, 0.90, True), (FAR, 0.90, True)], 0.5),
     ],
 )
-def test_the_choice(values: dict[str, tuple[float, float, bool]], expected: float) -> None:
-    chosen, tried = choose_share((0.2, 0.5, 1.0), measured(**values))
+def test_the_choice(values: list[tuple[Ranks, float, bool]], expected: float) -> None:
+    shares = (0.2, 0.5, 1.0)
+
+    def measure(share: float) -> tuple[Tried, np.ndarray]:
+        ranks, general, holds = values[shares.index(share)]
+        return Tried(share, float(np.mean(ranks)), general, holds), np.array(ranks)
+
+    chosen, tried = choose_share(shares, measure)
     assert chosen.share == expected
-    assert [one.share for one in tried] == [0.2, 0.5, 1.0]
+    assert [one.share for one in tried] == list(shares)
     assert chosen in tried
 
 
-def test_one_share_needs_no_choice() -> None:
-    chosen, tried = choose_share((0.5,), measured(s50=(0.1, 0.1, False)))
-    assert tried == [chosen]
+@pytest.mark.parametrize("holds", [True, False])
+def test_one_share_needs_no_choice(holds: bool) -> None:
+    only = Tried(0.5, 0.1, 0.1, holds)
+    assert choose_share((0.5,), lambda share: (only, np.array([0.1, 0.1]))) == (only, [only])

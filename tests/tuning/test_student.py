@@ -16,7 +16,8 @@ from encoders import HashEncoder
 from students import BUCKETS, DIM, export_word_model, native_base, native_student, tf
 
 from jobsearch.encoder import architecture as arch
-from jobsearch.encoder.keras_model import PADDING, RUN_GAP, lay_out
+from jobsearch.encoder.keras_encoder import RUN_GAP, lay_out
+from jobsearch.encoder.keras_model import PADDING
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.library import find_weights
 from jobsearch.encoder.savedmodel import SavedModelEncoder

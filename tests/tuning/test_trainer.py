@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from students import WordStudent, native_student
+from students import WordStudent, compiled, native_student
 from vacancies import graded_pairs, name_pairs
 
 from jobsearch.encoder.protocol import Encoder
@@ -29,8 +29,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def deterministic() -> None:
+def deterministic() -> Iterator[None]:
     _make_deterministic(0)
+    with compiled(False):
+        yield
 
 
 def recipe(**values: Any) -> Recipe:
@@ -102,7 +104,8 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 def test_the_loss_falls(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", recipe(steps=12, validate_every=4))
-    outcome = run.start()
+    with compiled(True):
+        outcome = run.start()
     assert (outcome.ending, outcome.steps, run.steps) == ("finished", 12, list(range(1, 13)))
     assert [record["step"] for record in outcome.history] == [0, 4, 8, 12]
     assert list(outcome.history) == run.records
@@ -261,7 +264,8 @@ def native() -> Iterator[Student]:
     """The real network, shared: its weights are put back at the end."""
     student = native_student()
     start = values_of(student.variables)
-    yield student
+    with compiled(True):
+        yield student
     assign(student.variables, start)
 
 
