@@ -276,13 +276,13 @@ def test_a_model_that_takes_no_strings_is_refused(tmp_path: Path) -> None:
     model = tf.Module()
     model.__call__ = tf.function(lambda x: x * 2.0, input_signature=[tf.TensorSpec([None, 3], tf.float32)])
     tf.saved_model.save(model, str(tmp_path / "model"))
-    with pytest.raises(EncoderError, match="does not map 1 strings to 1 float vectors"):
+    with pytest.raises(EncoderError, match="does not map strings to one float vector each"):
         find_encoder(str(tmp_path / "model"))
 
 
 def test_a_model_without_function_or_signature_is_refused(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path / "model"))
-    with pytest.raises(EncoderError, match="does not map 1 strings to 1 float vectors"):
+    with pytest.raises(EncoderError, match="does not map strings to one float vector each"):
         find_encoder(str(tmp_path / "model"))
 
 
