@@ -99,6 +99,8 @@ def tune(
     from jobsearch.tuning.recipes import find_recipe
     from jobsearch.tuning.tune import tune as run
 
+    if overrides["epochs"] is not None and overrides["steps"] is None:
+        overrides["steps"] = 0  # a recipe's number of steps would win over the epochs asked for
     recipe = find_recipe(recipe_name, **overrides)
     name = name or next_model_name()
     check_model_name(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,14 +79,23 @@ def lay_out(ids: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int32], ...]:
 
 class _TensorFlowTextTokenizer:
     def __init__(self, model: bytes) -> None:
+        self._model = model
+        self._sentencepiece = self._make()
+
+    def _make(self) -> Any:
         import tensorflow_text
 
-        self._sentencepiece = tensorflow_text.SentencepieceTokenizer(model=model, out_type=tf.int32)
+        return tensorflow_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32)
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
             return []
-        ragged = self._sentencepiece.tokenize(tf.constant([text.encode() for text in texts]))
+        batch = tf.constant([text.encode() for text in texts])
+        try:
+            ragged = self._sentencepiece.tokenize(batch)
+        except tf.errors.NotFoundError:  # whoever sets TensorFlow's seed destroys the resource behind it
+            self._sentencepiece = self._make()
+            ragged = self._sentencepiece.tokenize(batch)
         return [[arch.BEGIN_ID, *ids, arch.END_ID] for ids in ragged.to_list()]
 
 

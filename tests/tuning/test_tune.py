@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from jobsearch.tuning.tune import Tuned, tune
 from jobsearch.tuning.validation import GeneralCheck, held_out_set
 
 ROOT = Path(__file__).parents[2]
+SEED = ROOT.parent / "shared" / "data" / "seed" / "training_data.csv"
 KEPT = {"README.md", "config.json", "curves.png", "record.json", "tensorboard"}
 
 
@@ -99,11 +101,11 @@ def caught_outcomes(patch: pytest.MonkeyPatch) -> list[Outcome]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, one_tokenizer: None) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, one_tokenizer: None) -> Iterator[Finished]:
     models = tmp_path_factory.mktemp("models")
     progress: list[tuple[str, int, int]] = []
     seen: list[dict[str, Any]] = []
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, compiled(False):
         patch.setattr(module, "SHARES", (0.5, 0.75))
         outcomes = caught_outcomes(patch)
         tuned = tune(
@@ -118,7 +120,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, one_tokenizer: None) -> F
             progress=lambda *step: progress.append(step),
             on_validation=seen.append,
         )
-    return Finished(models, tuned, outcomes[0], progress, seen)
+    yield Finished(models, tuned, outcomes[0], progress, seen)
+    shutil.rmtree(models, ignore_errors=True)  # 80 MB
 
 
 def test_an_encoder_that_finds_more_is_accepted(finished: Finished) -> None:
@@ -428,6 +431,20 @@ def test_shares_are_tried_unless_one_is_given(start: Start, monkeypatch: pytest.
     assert start(interpolation=0.3).record["share"] == 0.3
 
 
+def test_the_share_that_was_chosen_is_kept(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARES", (0.5, 1.0))
+    asked: list[str] = []
+
+    def score(encoder: Encoder) -> float:
+        asked.append(encoder.fingerprint)
+        return 0.9 if len(asked) < 3 else 0.8  # the base and the half hold, the whole does not
+
+    tuned = start(interpolation=None, general=GeneralCheck("sentences", score, 0.01))
+    assert [one["holds"] for one in tuned.record["tried"]] == [True, False]
+    assert tuned.record["share"] == 0.5
+    assert json.loads((tuned.directory / "config.json").read_text())["fingerprint"] == asked[1]
+
+
 def test_a_share_of_nothing_is_the_base(start: Start) -> None:
     tuned = start(interpolation=0.0)
     assert tuned.gate.difference == 0
@@ -542,6 +559,25 @@ def test_what_is_rejected_ends_with_one_line_of_error(
     assert str(models / "rejected" / "mine") in "".join(line.strip() for line in out.splitlines())
     assert model_names() == []
     assert contents(models.parents[1] / "indexes") == {"current"}
+
+
+def test_the_tutorial_on_its_own_pairs(saved: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not SEED.is_file():
+        pytest.skip(f"the tutorial's pairs are not at {SEED}")
+    with compiled(False):
+        code = run_command(
+            ["tune", "--base", str(saved), "--pairs", str(SEED), "--recipe", "tutorial", "--epochs", "2", "--json"]
+        )
+    record = json.loads(capsys.readouterr().out)
+    assert record["recipe"] == find_recipe("tutorial", epochs=2).to_dict()
+    assert record["data"]["source"] == str(SEED)
+    assert record["data"]["training"] + record["data"]["validation"] == 98
+    epoch = record["data"]["training"] // 8
+    assert [entry["step"] for entry in record["history"]] == [0, epoch, 2 * epoch]
+    assert {"mae", "mape", "training_mae", "training_mape"} <= record["history"][-1].keys()
+    assert record["history"][-1]["training_learning_rate"] == pytest.approx(1e-5)
+    assert record["share"] == 1.0
+    assert code == int(record["gate"]["verdict"] == "rejected")
 
 
 def test_what_is_forced_is_kept_and_how_to_use_it_is_told(
