@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _RECIPE_OPTIONS = (
     ("batch", int, "Pairs in a step."),
     ("steps", int, "Steps at most."),
-    ("epochs", int, "Passes over the pairs at most, for recipes without a number of steps."),
+    ("epochs", int, "Passes over the pairs at most, in place of steps."),
     ("learning-rate", float, "Adam's learning rate at its highest."),
     ("scale", float, "What cosines are multiplied with before the softmax."),
     ("dropout", float, "Drop-out on token embeddings, 0 to 0.9."),

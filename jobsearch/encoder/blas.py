@@ -50,4 +50,9 @@ def _set(numbers: Sequence[int]) -> None:
 def _libraries() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
-    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+    # A BLAS on OpenMP, as FAISS brings one, is limited for each calling thread: another could not restore it.
+    return [
+        library
+        for library in ThreadpoolController().lib_controllers
+        if library.user_api == "blas" and getattr(library, "threading_layer", None) != "openmp"
+    ]
