@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from jobsearch.taxonomy.model import Kind
 
 _DEFAULT_HITS = 10
+# The console of the bar that is shown, if one is.
+_bars: list[Any] = []
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -68,14 +70,29 @@ def show_progress() -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
+        current: dict[str, Any] = {}  # the one step that is shown, by name
 
         def report(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(step, total=total or None)
-            bar.update(tasks[step], completed=done, total=total or None)
+            if step not in current:
+                for task in current.values():
+                    bar.remove_task(task)
+                current.clear()
+                current[step] = bar.add_task(step, total=total or None)
+            bar.update(current[step], completed=done, total=total or None)
 
-        yield report
+        _bars.append(bar.console)
+        try:
+            yield report
+        finally:
+            _bars.pop()
+
+
+def say(message: str) -> None:
+    """Print a line on stderr, above the bar if one is shown."""
+    if _bars:
+        _bars[-1].print(message, markup=False, highlight=False, soft_wrap=True)
+    else:
+        click.echo(message, err=True)
 
 
 def open_engine(name: str | None) -> JobSearch:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobsearch.cli.common import build, json_option, print_json, show_progress
+from jobsearch.cli.common import build, json_option, print_json, say, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -157,17 +157,14 @@ def tune(
 def _announce(name: str, recipe: Recipe, pairs: PairSet, source: str) -> None:
     counts = pairs.counts()
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(counts["training"].items()))
-    click.echo(f"Tuning {name!r} by recipe {recipe.name!r} on {source}: {recipe.summary}.", err=True)
-    click.echo(f"Pairs: {len(pairs.training):,} ({kinds}); held out: {len(pairs.validation):,}.", err=True)
+    say(f"Tuning {name!r} by recipe {recipe.name!r} on {source}: {recipe.summary}.")
+    say(f"Pairs: {len(pairs.training):,} ({kinds}); held out: {len(pairs.validation):,}.")
 
 
 def _print_validation(record: dict[str, Any]) -> None:
     trained = f", training loss {record['training_loss']:.4f}" if "training_loss" in record else " (base)"
     best = "  best so far" if record["best"] else ""
-    click.echo(
-        f"step {record['step']:>5}: held-out MRR {record['mrr']:.4f}, loss {record['loss']:.4f}{trained}{best}",
-        err=True,
-    )
+    say(f"step {record['step']:>5}: held-out MRR {record['mrr']:.4f}, loss {record['loss']:.4f}{trained}{best}")
 
 
 def _print_result(tuned: Tuned) -> None:
