@@ -64,6 +64,20 @@ def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
     return tensors
 
 
+def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write tensors as a safetensors file.
+
+    Not by the package's `save_file`: that hides the operating system's error in one of its own, makes the file
+    private, and replaces whatever stands at `path`, devices and links included.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    path.write_bytes(save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}))
+
+
 def _view(mapped: mmap.mmap, start: int, size: int, name: str, entry: Mapping[str, Any]) -> npt.NDArray[Any]:
     try:
         dtype = _DTYPES[entry["dtype"]]

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobsearch.encoder import architecture as arch
-from jobsearch.encoder.tensorfile import read_tensors
+from jobsearch.encoder.tensorfile import read_tensors, write_tensors
 from jobsearch.encoder.text import CASES, Case
 from jobsearch.errors import EncoderError
 from jobsearch.files import storage_errors
@@ -80,8 +80,6 @@ class WeightSet:
         Raises:
             StorageError: the disk is full, read-only or not ours.
         """
-        from safetensors.numpy import save_file
-
         config = {
             "format_version": FORMAT_VERSION,
             "architecture": arch.NAME,
@@ -95,11 +93,7 @@ class WeightSet:
         }
         with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            try:
-                save_file({name: np.ascontiguousarray(t) for name, t in self.tensors.items()}, directory / WEIGHTS)
-            except Exception as error:  # safetensors wraps the operating system's error in one of its own
-                raise _as_os_error(error) from error
-            (directory / WEIGHTS).chmod(0o644)  # safetensors makes it private; what is published is meant to be read
+            write_tensors(directory / WEIGHTS, self.tensors)
             (directory / TOKENIZER).write_bytes(self.tokenizer_model)
             text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
             (directory / CONFIG).write_text(text, encoding="utf-8")
@@ -251,12 +245,3 @@ def _fingerprint(weights_digest: str, tokenizer_digest: str, case: str) -> str:
         "tokenizer": tokenizer_digest,
     }
     return _sha256(json.dumps(settings, sort_keys=True).encode())
-
-
-def _as_os_error(error: Exception) -> Exception:
-    text = str(error)
-    start = text.find("os error ")
-    if start < 0:
-        return error
-    digits = text[start + len("os error ") :].split(")", maxsplit=1)[0]
-    return OSError(int(digits), text) if digits.isdigit() else error

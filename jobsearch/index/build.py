@@ -12,6 +12,7 @@ import numpy as np
 
 import jobsearch
 from jobsearch.encoder.protocol import Embeddings, Encoder
+from jobsearch.encoder.tensorfile import write_tensors
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
 from jobsearch.index.labels import pack_labels
@@ -78,14 +79,12 @@ def _embed(labels: Sequence[str], encoder: Encoder, progress: Progress) -> Embed
 
 def _write(aside: Path, taxonomy: Taxonomy, encoder: Encoder, vectors: Embeddings, name: str) -> None:
     import faiss
-    from safetensors.numpy import save
 
     index = faiss.index_factory(encoder.dim, FACTORY, faiss.METRIC_INNER_PRODUCT)
     index.add(vectors)
     with storage_errors(aside):
         _write_vectors(index, aside / VECTORS)
-        # Not by `save_file`: it hides the operating system's error in its own and makes the file private.
-        (aside / LABELS).write_bytes(save(pack_labels(taxonomy)))
+        write_tensors(aside / LABELS, pack_labels(taxonomy))
     encoder.save(aside / ENCODER)
     counts = taxonomy.counts()
     manifest = Manifest(

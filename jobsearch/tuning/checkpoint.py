@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jobsearch.encoder.tensorfile import read_tensors
+from jobsearch.encoder.tensorfile import read_tensors, write_tensors
 from jobsearch.errors import TuningError
 from jobsearch.files import storage_errors, write_atomically
 from jobsearch.tuning.student import Arrays
@@ -79,15 +79,13 @@ class RunDirectory:
         Raises:
             StorageError: the disk is full, read-only or not ours.
         """
-        from safetensors.numpy import save
-
         with storage_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             names = {"last": f"last-{state.step:07d}.safetensors"}
-            (self.path / names["last"]).write_bytes(save(last))
+            write_tensors(self.path / names["last"], last)
             if best is not None:
                 names["best"] = f"best-{state.step:07d}.safetensors"
-                (self.path / names["best"]).write_bytes(save(best))
+                write_tensors(self.path / names["best"], best)
         state = replace(state, **names)  # type: ignore[arg-type]
         write_atomically(self.path / _STATE, (json.dumps(state.__dict__) + "\n").encode())
         for path in self.path.glob("*.safetensors"):
