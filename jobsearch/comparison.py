@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobsearch.engine import Hit, JobSearch, KindFilter
+from jobsearch.engine import JobSearch
+from jobsearch.hits import Hit, KindFilter
 
 Movement = Literal["entered", "dropped", "up", "down", "same"]
 MOVEMENTS: tuple[Movement, ...] = ("entered", "dropped", "up", "down", "same")

@@ -2,66 +2,41 @@
 
 from __future__ import annotations
 
-import itertools
+import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+
+import numpy as np
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
+from jobsearch.filters import EVERYTHING, Filter
+from jobsearch.hits import Hit, KindFilter, Recommendation
 from jobsearch.index.labels import ConceptEntry
+from jobsearch.index.manifest import Manifest
 from jobsearch.index.reader import IndexVersion, open_version
 from jobsearch.index.versions import IndexDirectory
-from jobsearch.taxonomy.labels import clean_label
-from jobsearch.taxonomy.model import KINDS, Kind
+from jobsearch.recommend import recommend_skills, recommend_titles
+from jobsearch.searcher import Searcher
+from jobsearch.watching import Watcher
 
-KindFilter = Literal["occupation", "skill", "all"]
-KIND_FILTERS: tuple[KindFilter, ...] = (*KINDS, "all")
-# Scores closer than this are a tie: float32 rounding may order equal labels either way.
-_TIE = 1e-6
-# Queries searched together: bounds the memory that their scores take.
-_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One concept found for a query; its best label speaks for it.
-
-    Args:
-        rank: 1 for the best.
-        score: cosine of query and matched label, -1 to 1, higher is better.
-        uri: the concept.
-        kind: `"occupation"` or `"skill"`.
-        label: the concept's preferred label, in the matched label's language.
-        matched_label: the label that was nearest to the query.
-        language: language of the matched label.
-    """
-
-    rank: int
-    score: float
-    uri: str
-    kind: Kind
-    label: str
-    matched_label: str
-    language: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the hit as plain values, ready for JSON."""
-        return asdict(self)
+_log = logging.getLogger(__name__)
 
 
 class JobSearch:
     """Search over one index; safe to share between threads.
 
-    >>> engine = JobSearch.open("esco-en")                                   # doctest: +SKIP
-    >>> engine.search("ML engineer", k=1, kind="occupation")[0].label        # doctest: +SKIP
-    'artificial intelligence engineer'
+    >>> engine = JobSearch.open("esco-en")
+    >>> engine.search("plumber", k=1, kind="occupation")[0].label
+    'plumber'
+
+    Nothing is printed and no state is global; what happens beside the answers is logged under `jobsearch`.
     """
 
-    def __init__(self, directory: IndexDirectory, opened: IndexVersion) -> None:
+    def __init__(self, directory: IndexDirectory, opened: IndexVersion | Searcher) -> None:
         self._directory = directory
-        self._opened = opened
+        # One reference is swapped at a reload; each call takes it once, so one version answers the whole call.
+        self._searcher = opened if isinstance(opened, Searcher) else Searcher(opened)
 
     @staticmethod
     def open(index: str | Path, version: str | None = None) -> JobSearch:
@@ -83,49 +58,147 @@ class JobSearch:
     @property
     def opened(self) -> IndexVersion:
         """The version in use: its name, number, manifest and encoder."""
-        return self._opened
+        return self._searcher.opened
 
-    def search(self, query: str, k: int = 10, kind: KindFilter = "all") -> list[Hit]:
+    def snapshot(self) -> JobSearch:
+        """Return an engine that stays on the version in use now, whatever this one moves to; it costs nothing."""
+        return JobSearch(self._directory, self._searcher)
+
+    def search(self, query: str, k: int = 10, kind: KindFilter = "all", where: Filter | None = None) -> list[Hit]:
         """Find the concepts nearest to a query.
+
+        >>> hit = JobSearch.open("esco-en").search("bread maker", k=3, kind="occupation")[0]
+        >>> hit.rank, hit.kind
+        (1, 'occupation')
 
         Args:
             query: a job title or skill, in any of USE's 16 languages.
             k: hits wanted, 1 to the number of concepts of that kind.
             kind: `"occupation"`, `"skill"` or `"all"`.
+            where: what else each hit must fulfil.
 
         Returns:
-            k hits, best first; equal scores are ordered by preferred label match, then by kind and URI.
+            k hits, or fewer only where fewer fulfil `where`; best first; equal scores are ordered by preferred label
+            match, then by kind and URI.
 
         Raises:
-            QueryError: the query is empty, or k or kind cannot be.
+            QueryError: the query is empty, or k, kind or the filter cannot be.
         """
-        return self.search_many([query], k, kind)[0]
+        return self.search_many([query], k, kind, where)[0]
 
-    def search_many(self, queries: Sequence[str], k: int = 10, kind: KindFilter = "all") -> list[list[Hit]]:
+    def search_many(
+        self, queries: Sequence[str], k: int = 10, kind: KindFilter = "all", where: Filter | None = None
+    ) -> list[list[Hit]]:
         """Find the concepts nearest to each query; faster than one by one.
+
+        >>> [hits[0].label for hits in JobSearch.open("esco-en").search_many(["plumber", "data scientist"], k=1)]
+        ['plumber', 'data scientist']
 
         Args:
             queries: job titles or skills.
             k: hits wanted for each query.
             kind: as in `search`.
+            where: as in `search`.
 
         Returns:
             The hits of each query, in the order of `queries`.
 
         Raises:
-            QueryError: a query is empty, or k or kind cannot be.
+            QueryError: a query is empty, or k, kind or the filter cannot be.
         """
-        opened = self._opened  # one version answers the whole call, whatever is published meanwhile
-        wanted = _check_kind(kind)
-        _check_k(k, opened, wanted)
         if isinstance(queries, str):
             raise QueryError("search_many takes a list of queries and got one string; use search")
-        cleaned = [_clean_query(query, position) for position, query in enumerate(queries)]
-        found: list[list[Hit]] = []
-        for start in range(0, len(cleaned), _BATCH):
-            vectors = opened.encoder.encode(cleaned[start : start + _BATCH])
-            found.extend(_nearest_concepts(opened, vectors, k, opened.labels.rows(wanted)))
-        return found
+        return self._searcher.search(queries, k, kind, where or EVERYTHING)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts with the encoder of the index.
+
+        >>> JobSearch.open("esco-en").embed(["plumber", "nurse"]).shape
+        (2, 512)
+
+        Args:
+            texts: job titles, skills or other short texts.
+
+        Returns:
+            float32 (len(texts), dim), rows of unit length, in the order of `texts`.
+
+        Raises:
+            QueryError: a text is empty or no string.
+        """
+        if isinstance(texts, str):
+            raise QueryError("embed takes a list of texts and got one string; put it into a list")
+        return self._searcher.embed(texts)
+
+    def similar(self, uri: str, k: int = 10, kind: KindFilter | None = None, where: Filter | None = None) -> list[Hit]:
+        """Find the concepts nearest to a concept, by the mean of its labels' vectors.
+
+        >>> engine = JobSearch.open("esco-en")
+        >>> plumber = engine.search("plumber", k=1)[0].uri
+        >>> plumber in [hit.uri for hit in engine.similar(plumber, k=3)]
+        False
+
+        Args:
+            uri: the concept; it is not among the hits.
+            k: hits wanted, 1 to the number of concepts of that kind.
+            kind: as in `search`; default: the concept's own kind.
+            where: as in `search`.
+
+        Returns:
+            As `search`; fewer than k only where fewer are left.
+
+        Raises:
+            QueryError: the index does not hold the concept, or k, kind or the filter cannot be.
+        """
+        searcher = self._searcher
+        labels = searcher.opened.labels
+        number = searcher.concept(uri)
+        wanted = searcher.check(k, labels.kind_of(number) if kind is None else kind)
+        vector = searcher.opened.vectors.embeddings[slice(*labels.rows_of(number))].mean(axis=0, keepdims=True)
+        vector /= np.linalg.norm(vector)
+        # One more than wanted: the concept itself is likely among them.
+        most = min(k + 1, labels.concepts(wanted))
+        found = searcher.nearest(vector, most, wanted, where or EVERYTHING)[0]
+        return searcher.hits([entry for entry in found if labels.concept_of[entry[1]] != number][:k])
+
+    def recommend_skills(self, title: str, k: int = 10, where: Filter | None = None) -> list[Recommendation]:
+        """Recommend the skills that go with a title.
+
+        >>> [r.kind for r in JobSearch.open("esco-en").recommend_skills("data scientist", k=2)]
+        ['skill', 'skill']
+
+        What ESCO says the nearest occupations need comes first; skills near the title by their labels complete it.
+
+        Args:
+            title: a job title.
+            k: skills wanted, 1 to the number of skills.
+            where: what each skill must fulfil; `min_score` is about the recommendation's score.
+
+        Returns:
+            k skills, best first, or fewer where fewer are left by `where`.
+
+        Raises:
+            QueryError: the title is empty, or k or the filter cannot be.
+        """
+        return recommend_skills(self._searcher, title, k, where or EVERYTHING)
+
+    def recommend_titles(self, skills: Sequence[str], k: int = 10, where: Filter | None = None) -> list[Recommendation]:
+        """Recommend the occupations that go with skills.
+
+        >>> [r.kind for r in JobSearch.open("esco-en").recommend_titles(["SQL", "statistics"], k=2)]
+        ['occupation', 'occupation']
+
+        Args:
+            skills: texts or URIs of skills, at least one.
+            k: occupations wanted, 1 to the number of occupations.
+            where: what each occupation must fulfil; `min_score` is about the recommendation's score.
+
+        Returns:
+            k occupations, best first, or fewer where fewer are left by `where`.
+
+        Raises:
+            QueryError: there are no skills, one is empty, or k or the filter cannot be.
+        """
+        return recommend_titles(self._searcher, skills, k, where or EVERYTHING)
 
     def concept(self, uri: str, language: str | None = None) -> ConceptEntry:
         """Return all that the index knows of a concept: labels, ISCO path, related skills or occupations.
@@ -137,11 +210,8 @@ class JobSearch:
         Raises:
             QueryError: the index does not hold it.
         """
-        labels = self._opened.labels
-        number = labels.concept(uri)
-        if number is None:
-            raise QueryError(f"index {self._opened.name!r} holds no concept {uri!r}; take a URI from a hit")
-        return labels.entry(number, language)
+        searcher = self._searcher
+        return searcher.opened.labels.entry(searcher.concept(uri), language)
 
     def reload(self) -> bool:
         """Move to the newest published version; calls under way finish on the one they began with.
@@ -152,99 +222,24 @@ class JobSearch:
         Raises:
             IndexingError, EncoderError: the newest version cannot be opened; the engine stays on the one it has.
         """
-        newest = self._directory.current()
-        if newest == self._opened.version:
+        opened, newest = self.opened, self._directory.current()
+        # A number may come again: after a rollback and a prune the next build takes it.
+        if newest == opened.version and self._manifest(newest) == opened.manifest:
             return False
-        self._opened = open_version(self._directory, newest)
+        self._searcher = Searcher(open_version(self._directory, newest))
+        _log.info("index %r moved from version %s to %s", opened.name, opened.version, newest)
         return True
 
+    def watch(self, interval: float = 5.0) -> Watcher:
+        """Reload by itself when a new version is published, until the returned watcher is closed.
 
-def _check_kind(kind: str) -> Kind | None:
-    for known in KINDS:
-        if kind == known:
-            return known
-    if kind == "all":
-        return None
-    raise QueryError(f"kind is {kind!r}, expected one of {', '.join(KIND_FILTERS)}")
+        >>> with JobSearch.open("esco-en").watch(interval=60):
+        ...     pass  # serve
 
+        Args:
+            interval: seconds between two looks at the index, above 0.
+        """
+        return Watcher(self.reload, interval)
 
-def _check_k(k: int, opened: IndexVersion, kind: Kind | None) -> None:
-    most = opened.labels.concepts(kind)
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
-        what = f"{kind}s" if kind else "concepts"
-        raise QueryError(f"k is {k!r}, expected a whole number from 1 to {most} (the {what} in index {opened.name!r})")
-
-
-def _clean_query(query: str, position: int) -> str:
-    if not isinstance(query, str):
-        raise QueryError(f"query {position + 1} is {type(query).__name__}, expected a string")
-    cleaned = clean_label(query)
-    if not cleaned:
-        raise QueryError(f"query {position + 1} is empty ({query!r}); type a job title or a skill")
-    return cleaned
-
-
-def _nearest_concepts(opened: IndexVersion, vectors: Embeddings, k: int, rows: tuple[int, int]) -> list[list[Hit]]:
-    """Fold the nearest labels into k concepts for each query, fetching more labels until k are certain."""
-    available = rows[1] - rows[0]
-    count = min(available, max(32, 4 * k))
-    found: list[list[Hit]] = [[] for _ in vectors]
-    open_queries = list(range(len(vectors)))
-    while open_queries:
-        scores, labels = opened.nearest(vectors[open_queries], count, rows)
-        short = []
-        for query, query_scores, query_rows in zip(open_queries, scores.tolist(), labels.tolist(), strict=True):
-            best = _best_rows(opened, query_scores, query_rows)
-            # Below the k-th hit there must be a lower score, else a tie may have been cut off.
-            if count < available and (len(best) < k or query_scores[-1] > best[k - 1][0] - _TIE):
-                short.append(query)
-            else:
-                found[query] = [_hit(opened, rank, *entry) for rank, entry in enumerate(best[:k], start=1)]
-        open_queries, count = short, min(available, 4 * count)
-    return found
-
-
-def _best_rows(opened: IndexVersion, scores: list[float], rows: list[int]) -> list[tuple[float, int]]:
-    """Return (score, row) of each concept's best label, best concept first."""
-    labels = opened.labels
-    best: dict[int, tuple[float, int]] = {}
-    top: dict[int, float] = {}
-    for score, row in zip(scores, rows, strict=True):
-        if row < 0:  # FAISS pads with -1 when a filter leaves fewer rows than were asked for
-            break
-        concept = int(labels.concept_of[row])
-        highest = top.setdefault(concept, score)  # rows come best first
-        if concept not in best or (highest - score < _TIE and _order(opened, row) < _order(opened, best[concept][1])):
-            best[concept] = (score, row)
-    ordered = sorted(best.values(), key=lambda entry: -entry[0])
-    return list(itertools.chain.from_iterable(_tie_groups(opened, ordered)))
-
-
-def _tie_groups(opened: IndexVersion, ordered: list[tuple[float, int]]) -> list[list[tuple[float, int]]]:
-    groups: list[list[tuple[float, int]]] = []
-    for entry in ordered:
-        if groups and groups[-1][0][0] - entry[0] < _TIE:
-            groups[-1].append(entry)
-        else:
-            groups.append([entry])
-    return [sorted(group, key=lambda entry: _order(opened, entry[1])) for group in groups]
-
-
-def _order(opened: IndexVersion, row: int) -> tuple[bool, int]:
-    """Sort key of equal scores: preferred labels first, then the table's order, which is that of the URIs."""
-    return (not opened.labels.is_preferred(row), row)
-
-
-def _hit(opened: IndexVersion, rank: int, score: float, row: int) -> Hit:
-    labels = opened.labels
-    concept = int(labels.concept_of[row])
-    language = labels.language_of(row)
-    return Hit(
-        rank=rank,
-        score=score,
-        uri=labels.uris[concept],
-        kind=labels.kind_of(concept),
-        label=labels.texts[labels.preferred_row(concept, language)],
-        matched_label=labels.texts[row],
-        language=language,
-    )
+    def _manifest(self, version: str) -> Manifest:
+        return Manifest.read(self._directory.version_path(version), self._directory.mend)

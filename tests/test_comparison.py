@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobsearch.comparison import MOVEMENTS, Comparison, Move, compare, compare_hits, summarise
-from jobsearch.engine import Hit
+from jobsearch.hits import Hit
 
 
 def hits(names: str, label: str = "") -> list[Hit]:

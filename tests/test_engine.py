@@ -13,115 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
+from brute_force import ESCO, ROLES, SOURCE, WORDS, BruteForce, engine_of, made_up, occupation, of_kind, skill
 from encoders import HashEncoder, Wrapped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jobsearch.encoder.protocol import Embeddings, Encoder
-from jobsearch.engine import KIND_FILTERS, Hit, JobSearch, KindFilter
+from jobsearch.engine import JobSearch
 from jobsearch.errors import IndexCorruptError, IndexingError, IndexNotFoundError, QueryError
+from jobsearch.hits import KIND_FILTERS, Hit, KindFilter
 from jobsearch.index.build import build_index
-from jobsearch.index.labels import LabelTable, pack_labels
-from jobsearch.index.manifest import Manifest
-from jobsearch.index.reader import IndexVersion
 from jobsearch.index.versions import IndexDirectory
-from jobsearch.taxonomy.model import KINDS, Concept, Relation, Source, Taxonomy
-
-ESCO = "http://data.europa.eu/esco/"
-SOURCE = Source("t", "1", "here")
-
-
-def engine_of(taxonomy: Taxonomy, encoder: Encoder) -> JobSearch:
-    """Return an engine over a version that is in memory only."""
-    vectors = faiss.IndexFlatIP(encoder.dim)
-    vectors.add(encoder.encode([label for _, label, _ in taxonomy.labels()]))
-    manifest = Manifest("t", "", {}, encoder.dim, "inner_product", "Flat", {}, {}, {}, {})
-    version = IndexVersion("t", "0001", manifest, vectors, LabelTable(pack_labels(taxonomy)), encoder)
-    return JobSearch(IndexDirectory(Path("/nowhere/t")), version)
-
-
-def occupation(name: str, *labels: str, language: str = "en") -> Concept:
-    return Concept(f"{ESCO}occupation/{name}", "occupation", labels[0], labels[1:], language)
-
-
-def skill(name: str, *labels: str, language: str = "en") -> Concept:
-    return Concept(f"{ESCO}skill/{name}", "skill", labels[0], labels[1:], language)
-
+from jobsearch.taxonomy.model import KINDS, Relation, Taxonomy
 
 # --- against brute force ---------------------------------------------------------------------------------------
-
-WORDS = [
-    *("sales", "software", "night", "bread", "train", "steel", "data", "water"),
-    *("team", "office", "nurse", "crane", "law", "garden", "school"),
-]
-ROLES = ["manager", "engineer", "driver", "baker", "clerk", "operator", "assistant", "teacher", "planner", "inspector"]
-
-
-def made_up(seed: int = 0, crowd: int = 0) -> Taxonomy:
-    """Return 180 occupations and 90 skills with 1 to 6 labels, a third of them in German too.
-
-    With `crowd`, one more occupation has that many labels, all near "sales manager".
-    """
-    random = np.random.default_rng(seed)
-
-    def labels() -> tuple[str, ...]:
-        picked = [
-            f"{WORDS[random.integers(len(WORDS))]} {WORDS[random.integers(len(WORDS))]} {ROLES[random.integers(10)]}"
-            for _ in range(random.integers(1, 7))
-        ]
-        return tuple(dict.fromkeys(picked))
-
-    concepts = []
-    for number in range(270):
-        make = occupation if number < 180 else skill
-        concepts.append(make(f"{number:03d}", *labels()))
-        if number % 3 == 0:
-            concepts.append(make(f"{number:03d}", *(f"{label}in" for label in labels()), language="de"))
-    if crowd:
-        concepts.append(occupation("crowd", *(f"sales manager {number}" for number in range(crowd))))
-    return Taxonomy.of(SOURCE, concepts)
-
-
-class BruteForce:
-    """Cosines of all labels in float64, folded into concepts: what the engine must agree with."""
-
-    def __init__(self, taxonomy: Taxonomy, encoder: Encoder) -> None:
-        self.rows = list(taxonomy.labels())
-        self.encoder = encoder
-        self.vectors = encoder.encode([label for _, label, _ in self.rows]).astype(np.float64)
-
-    def labels(self, query: str) -> list[float]:
-        scores: list[float] = (self.vectors @ self.encoder.encode([query])[0].astype(np.float64)).tolist()
-        return scores
-
-    def concepts(self, query: str, kind: str) -> dict[str, float]:
-        best: dict[str, float] = {}
-        for (concept, _, _), score in zip(self.rows, self.labels(query), strict=True):
-            if kind in ("all", concept.kind):
-                best[concept.uri] = max(score, best.get(concept.uri, -2.0))
-        return best
-
-    def check(self, hits: Sequence[Hit], query: str, k: int, kind: str) -> None:
-        """Compare hits by value: exactly the k best scores, each concept's own, each label's own."""
-        best = self.concepts(query, kind)
-        scores = [hit.score for hit in hits]
-        assert len(hits) == k
-        assert [hit.rank for hit in hits] == list(range(1, k + 1))
-        assert len({hit.uri for hit in hits}) == k
-        assert scores == pytest.approx(sorted(best.values(), reverse=True)[:k], abs=1e-5)
-        of_label = {
-            (c.uri, c.language, label): score
-            for (c, label, _), score in zip(self.rows, self.labels(query), strict=True)
-        }
-        preferred = {(c.uri, c.language): (c.preferred_label, c.kind) for c, _, first in self.rows if first}
-        for hit in hits:
-            assert hit.score == pytest.approx(best[hit.uri], abs=1e-5)
-            assert hit.score == pytest.approx(of_label[hit.uri, hit.language, hit.matched_label], abs=1e-5)
-            assert (hit.label, hit.kind) == preferred[hit.uri, hit.language]
-
 
 QUERIES = ["sales manager", "night nurse", "Crane operator", "bäcker", "x", "software software engineer", "データ"]
 
@@ -318,7 +225,7 @@ def test_any_order_is_by_score_then_preferred_then_uri(taxonomy: Taxonomy, query
     distinct = np.unique(scores)
     assume(len(distinct) == 1 or np.diff(distinct).min() > 1e-5)
     keys: dict[str, tuple[Any, ...]] = {}
-    kind: KindFilter = data.draw(st.sampled_from([k for k in KIND_FILTERS if truth.concepts(query, k)]))
+    kind: KindFilter = data.draw(st.sampled_from([k for k in KIND_FILTERS if truth.concepts(query, of_kind(k))]))
     for row, ((concept, label, preferred), score) in enumerate(zip(truth.rows, scores, strict=True)):
         if kind in ("all", concept.kind):
             key = (-score, not preferred, row, concept.uri, label, concept.language)

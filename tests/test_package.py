@@ -37,14 +37,25 @@ def python(*arguments: str, cwd: Path | None = None, **variables: str) -> str:
 
 
 def test_the_public_names_are_these() -> None:
-    assert jobsearch.__all__ == ["Hit", "IndexingError", "JobSearch", "JobSearchError", "QueryError", "__version__"]
+    assert jobsearch.__all__ == [
+        "Filter",
+        "Hit",
+        "IndexingError",
+        "JobSearch",
+        "JobSearchError",
+        "QueryError",
+        "Recommendation",
+        "__version__",
+    ]
 
 
 def test_the_public_names_are_the_things_themselves() -> None:
-    from jobsearch import engine
+    from jobsearch import engine, filters, hits
 
     assert jobsearch.JobSearch is engine.JobSearch
-    assert jobsearch.Hit is engine.Hit
+    assert jobsearch.Filter is filters.Filter
+    assert jobsearch.Hit is hits.Hit
+    assert jobsearch.Recommendation is hits.Recommendation
     assert jobsearch.JobSearchError is errors.JobSearchError
     assert jobsearch.IndexingError is errors.IndexingError
     assert jobsearch.QueryError is errors.QueryError
@@ -79,10 +90,11 @@ def test_the_readme_example_of_the_architecture(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_type_checkers_see_the_public_names(tmp_path: Path) -> None:
     (tmp_path / "use.py").write_text(
-        "from jobsearch import Hit, JobSearch, JobSearchError\n"
+        "from jobsearch import Filter, Hit, JobSearch, JobSearchError, Recommendation\n"
         "def first(engine: JobSearch) -> str:\n"
-        "    hits = engine.search('x', k=1, kind='skill')\n"
+        "    hits = engine.search('x', k=1, kind='skill', where=Filter(language='en'))\n"
         "    reveal_type(hits)\n"
+        "    reveal_type(engine.recommend_skills('x'))\n"
         "    return hits[0].label\n"
         "wrong: int = JobSearch.open('x')\n"
         "from jobsearch import JobSerach\n",
@@ -94,10 +106,11 @@ def test_type_checkers_see_the_public_names(tmp_path: Path) -> None:
         env={**os.environ, "MYPYPATH": str(ROOT)},
     )  # fmt: skip
     own = [line.removeprefix("use.py:") for line in done.stdout.splitlines() if line.startswith("use.py:")]
-    assert len(own) == 3, done.stdout
-    assert re.match(r'4: note: Revealed type is "(builtins\.)?list\[jobsearch\.engine\.Hit\]"', own[0])
-    assert re.match(r'6: error: Incompatible types in assignment .*"JobSearch"', own[1])
-    assert re.match(r'7: error: Module "jobsearch" has no attribute "JobSerach"', own[2])
+    assert len(own) == 4, done.stdout
+    assert re.match(r'4: note: Revealed type is "(builtins\.)?list\[jobsearch\.hits\.Hit\]"', own[0])
+    assert re.match(r'5: note: Revealed type is "(builtins\.)?list\[jobsearch\.hits\.Recommendation\]"', own[1])
+    assert re.match(r'7: error: Incompatible types in assignment .*"JobSearch"', own[2])
+    assert re.match(r'8: error: Module "jobsearch" has no attribute "JobSerach"', own[3])
 
 
 def test_the_module_runs_as_a_command() -> None:

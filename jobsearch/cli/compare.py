@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from jobsearch.cli.common import hits_wanted, json_option, k_option, open_encoder_engine, print_json
+from jobsearch.cli.common import hits_wanted, json_option, k_option, print_json
+from jobsearch.cli.opening import open_encoder_engine
 
 if TYPE_CHECKING:
     from jobsearch.comparison import Comparison
-    from jobsearch.engine import JobSearch, KindFilter
+    from jobsearch.engine import JobSearch
+    from jobsearch.hits import KindFilter
 
 
 @click.command()

@@ -12,7 +12,8 @@ from jobsearch.cli.render import console, plain_table, print_pairs
 
 if TYPE_CHECKING:
     from jobsearch.comparison import Comparison, Move, Summary
-    from jobsearch.engine import Hit, JobSearch
+    from jobsearch.engine import JobSearch
+    from jobsearch.hits import Hit
 
 _MOST_SHOWN = 10
 _COLOURS = {"entered": "green", "up": "green", "down": "yellow", "dropped": "red", "same": ""}

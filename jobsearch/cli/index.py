@@ -1,4 +1,4 @@
-"""`jobsearch index`: build, list, show, check and roll back indexes."""
+"""`jobsearch index`: build, list, show, check, roll back and prune indexes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsearch.cli.common import build, json_option, print_json, show_progress
+from jobsearch.cli.building import build, build_options, gate_options, index_directory
+from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.index_edit import add, export, remove
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """Build, list, check and roll back indexes.
+    """Build, edit, check, roll back and export indexes.
 
     \b
     Examples:
       jobsearch index build
-      jobsearch index list
+      jobsearch index add our_titles.csv
     """
+
+
+for command in (add, remove, export):
+    index.add_command(command)
 
 
 @index.command("build")
@@ -40,19 +46,38 @@ def index() -> None:
     metavar="CASE",
     help="keep, lower, or lower-caps (lower only what is all capitals). Default: what suits the languages.",
 )
-def build_command(name: str | None, taxonomy: str | None, encoder: str, case: Case | None) -> None:
+@click.option(
+    "--type",
+    "index_type",
+    metavar="TYPE",
+    help="flat, hnsw, ivf, pq, sq8 or a FAISS factory string. Default: as before, else by size.",
+)
+@gate_options
+@click.option("--discard-edits", is_flag=True, help="Leave out what `index add` and `remove` did to the old version.")
+def build_command(
+    name: str | None,
+    taxonomy: str | None,
+    encoder: str,
+    case: Case | None,
+    index_type: str | None,
+    discard_edits: bool,
+    **gate: Any,
+) -> None:
     """Embed all labels and publish them as a new version.
 
-    The old version stays in use until the new one is whole and checked.
+    The old version stays in use until the new one is whole and checked. Labels that it has by the same encoder are
+    not embedded again. With --gate the new version must find the right concepts of a CSV (query,uri) at least as
+    often as the old one; later builds keep the gate.
 
     \b
     Examples:
-      jobsearch index build
+      jobsearch index build --encoder tuned-1 --gate reference.csv
       jobsearch index build --name german --taxonomy esco-de --case keep
     """
     from jobsearch.taxonomy.library import active_name
 
-    build(name or taxonomy or active_name(), taxonomy, encoder, case)
+    options = build_options(index_type=index_type, keep_edits=not discard_edits, **gate)
+    build(name or taxonomy or active_name(), taxonomy, encoder, case, options)
 
 
 @index.command("list")
@@ -107,7 +132,7 @@ def info(name: str | None, as_json: bool) -> None:
       jobsearch index info
       jobsearch index info esco-en --json
     """
-    entry = _summary(_directory(name))
+    entry = _summary(index_directory(name))
     if as_json:
         print_json(entry)
         return
@@ -124,31 +149,55 @@ def info(name: str | None, as_json: bool) -> None:
             ("Relations", f"{counts['relations']:,} between them"),
             ("Taxonomy", f"{taxonomy['name']} (ESCO {taxonomy['version']}), {', '.join(taxonomy['languages'])}"),
             ("Encoder", f"{encoder['name']}, {encoder['fingerprint'][:12]}, case {encoder['case']}"),
-            ("Vectors", f"{entry['factory']}, {entry['dim']} wide, cosine"),
+            ("Vectors", _describe_vectors(entry)),
+            ("Edits", f"{entry['edits']:,} labels or concepts added or removed"),
+            ("Gate", _describe_gate(entry["gate"])),
         ]
     )
 
 
+def _describe_vectors(entry: dict[str, Any]) -> str:
+    knobs = "".join(f", {name} {value}" for name, value in entry["search"].items())
+    recall = entry["recall"]
+    return (
+        f"{entry['index_type']} ({entry['factory']}{knobs}), {entry['dim']} wide, cosine; "
+        f"recall@10 {recall['recall@10']:.4f} over {recall['queries']} queries"
+    )
+
+
+def _describe_gate(gate: dict[str, Any] | None) -> str:
+    if gate is None:
+        return "none"
+    before = "first version" if gate["before"] is None else f"before {gate['before']:.4f}"
+    forced = ", forced" if gate["forced"] else ""
+    return f"recall@10 {gate['recall@10']:.4f} over {gate['queries']} queries ({before}){forced}"
+
+
 @index.command()
 @click.argument("name", required=False)
-def verify(name: str | None) -> None:
-    """Check that an index is whole: every file, and that encoder and vectors belong together.
+@click.option("--sample", type=click.IntRange(1), default=64, show_default=True, help="Labels to embed again.")
+def verify(name: str | None, sample: int) -> None:
+    """Check that an index is whole, and that labels, vectors and encoder belong together.
+
+    Compares every file with its checksum and the rows with the counts, embeds a sample of the labels again, and
+    searches for each of them.
 
     \b
     Examples:
       jobsearch index verify
-      jobsearch index verify esco-en
+      jobsearch index verify esco-en --sample 1000
     """
-    from jobsearch.index.build import check_version
+    from jobsearch.index.check import check_version
     from jobsearch.index.reader import open_version
 
     with show_progress() as progress:
         progress("checking files", 0, 0)
-        opened = open_version(_directory(name))
+        opened = open_version(index_directory(name))
         progress("checking vectors", 0, 0)
-        check_version(opened)
+        checked = check_version(opened, sample)
     click.echo(
-        f"Index {opened.name!r}, version {opened.version}: {len(opened.manifest.files)} files whole, vectors right."
+        f"Index {opened.name!r}, version {opened.version}: {len(opened.manifest.files)} files whole, "
+        f"{checked} labels embedded again and found."
     )
 
 
@@ -166,7 +215,7 @@ def rollback(name: str | None, version: str | None) -> None:
     from jobsearch.errors import IndexNotFoundError
     from jobsearch.index.reader import open_version
 
-    directory = _directory(name)
+    directory = index_directory(name)
     current = directory.current()
     if version is None:
         earlier = [known for known in directory.versions() if int(known) < int(current)]
@@ -179,11 +228,21 @@ def rollback(name: str | None, version: str | None) -> None:
     click.echo(f"Index {directory.name!r}: version {version} is current, was {current}.")
 
 
-def _directory(name: str | None) -> IndexDirectory:
-    from jobsearch.index.versions import IndexDirectory
-    from jobsearch.taxonomy.library import active_name
+@index.command()
+@click.argument("name", required=False)
+@click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep, the current one among them.")
+def prune(name: str | None, keep: int) -> None:
+    """Remove old versions; the current one always stays.
 
-    return IndexDirectory.named(name or active_name())
+    \b
+    Examples:
+      jobsearch index prune --keep 2
+      jobsearch index prune esco-en --keep 1
+    """
+    directory = index_directory(name)
+    removed = directory.prune(keep)
+    kept = ", ".join(directory.versions())
+    click.echo(f"Index {directory.name!r}: removed {', '.join(removed) or 'nothing'}; there is {kept}.")
 
 
 def _summary(directory: IndexDirectory) -> dict[str, Any]:
@@ -200,7 +259,12 @@ def _summary(directory: IndexDirectory) -> dict[str, Any]:
         "counts": manifest.counts,
         "encoder": manifest.encoder,
         "dim": manifest.dim,
+        "index_type": manifest.index_type,
         "factory": manifest.factory,
+        "search": manifest.search,
+        "recall": manifest.recall,
+        "edits": manifest.edits,
+        "gate": manifest.gate,
         "taxonomy": manifest.taxonomy,
         "made_with": manifest.made_with,
     }

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from jobsearch.engine import Hit
+    from jobsearch.hits import Hit
     from jobsearch.index.labels import ConceptEntry
 
 _MOST_NAMES = 12
@@ -31,9 +31,11 @@ def console() -> Console:
 
 
 def short_uri(uri: str) -> str:
-    """Shorten an ESCO URI to what tells concepts apart for a reader: `occupation/258e46f9`."""
+    """Shorten an ESCO URI to what tells concepts apart for a reader: `occupation/258e46f9`; others stay whole."""
+    if not uri.startswith("http://data.europa.eu/esco/"):
+        return uri
     kind, _, identifier = uri.rpartition("/")
-    return f"{kind.rpartition('/')[2]}/{identifier[:8]}" if identifier else uri
+    return f"{kind.rpartition('/')[2]}/{identifier[:8]}"
 
 
 def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from jobsearch.cli.common import hits_wanted, json_option, k_option, open_engine, print_json, stdin_lines
+from jobsearch.cli.common import hits_wanted, json_option, k_option, print_json, stdin_lines
+from jobsearch.cli.opening import open_engine
 
 if TYPE_CHECKING:
-    from jobsearch.engine import Hit, JobSearch, KindFilter
+    from jobsearch.engine import JobSearch
+    from jobsearch.hits import Hit, KindFilter
 
 _MOST_AT_ONCE = 256
 
@@ -24,9 +26,21 @@ _MOST_AT_ONCE = 256
 @click.option(
     "--kind", default="all", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
 )
+@click.option("--isco", metavar="CODE", help="Only occupations of this ISCO-08 group, 1 to 4 digits.")
+@click.option("--language", metavar="CODE", help="Only labels in this language.")
+@click.option("--min-score", type=float, metavar="SCORE", help="Only hits with this score or a higher one, -1 to 1.")
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @json_option
-def search(queries: tuple[str, ...], k: int | None, kind: str, index_name: str | None, as_json: bool) -> None:
+def search(
+    queries: tuple[str, ...],
+    k: int | None,
+    kind: str,
+    isco: str | None,
+    language: str | None,
+    min_score: float | None,
+    index_name: str | None,
+    as_json: bool,
+) -> None:
     """Find the job titles and skills nearest to each QUERY.
 
     One hit a concept: the label that is nearest to the query speaks for it. With --json, one JSON object a query
@@ -37,19 +51,22 @@ def search(queries: tuple[str, ...], k: int | None, kind: str, index_name: str |
       jobsearch search "machine learning engineer" -k 5 --kind occupation
       cut -d, -f1 titles.csv | jobsearch search - -k 1 > coded.jsonl
     """
+    from jobsearch.filters import Filter
+
+    where = Filter(isco=isco, language=language, min_score=min_score)
     engine = open_engine(index_name)
     wanted = cast("KindFilter", kind)
     most = hits_wanted(k, engine, kind)
-    engine.search_many([], most, wanted)  # checks both and says what is wrong, before anything is read or printed
+    engine.search_many([], most, wanted, where)  # checks all and says what is wrong, before anything is read or printed
     streamed = "-" in queries
     for position, query in enumerate(queries):
         if query == "-":
             for batch in _lines():
-                for text, hits in zip(batch, engine.search_many(batch, most, wanted), strict=True):
+                for text, hits in zip(batch, engine.search_many(batch, most, wanted, where), strict=True):
                     print_json(_record(engine, text, hits), indent=None)
                 sys.stdout.flush()
             continue
-        hits = engine.search(query, most, wanted)
+        hits = engine.search(query, most, wanted, where)
         if as_json or streamed:
             print_json(_record(engine, query, hits), indent=None)
         else:

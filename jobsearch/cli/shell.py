@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import hits_wanted, k_option, open_engine, stdin_lines
+from jobsearch.cli.common import hits_wanted, k_option, stdin_lines
+from jobsearch.cli.opening import open_engine
 from jobsearch.errors import JobSearchError, QueryError
 
 if TYPE_CHECKING:
-    from jobsearch.engine import Hit, JobSearch, KindFilter
+    from jobsearch.engine import JobSearch
+    from jobsearch.hits import Hit, KindFilter
 
 _MOST_DIGITS = 10  # Python refuses to read numbers of thousands of digits
 _HELP = """\

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobsearch.cli.common import build, json_option, print_json, say, show_progress
+from jobsearch.cli.building import build, build_options
+from jobsearch.cli.common import json_option, print_json, say, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -59,6 +60,7 @@ def _recipe_options(command: Command) -> Command:
 @click.option("--sts", "sts_path", metavar="FILE", help="STS pairs to check general ability with.")
 @click.option("--force", is_flag=True, help="Keep the result as usable even if the gate rejects it.")
 @click.option("--rebuild", is_flag=True, help="Rebuild and publish the index with the tuned encoder.")
+@click.option("--gate", metavar="CSV", help="With --rebuild: queries that must be found as well as before: query,uri.")
 @_recipe_options
 @json_option
 def tune(
@@ -74,6 +76,7 @@ def tune(
     sts_path: str | None,
     force: bool,
     rebuild: bool,
+    gate: str | None,
     as_json: bool,
     **overrides: Any,
 ) -> int:
@@ -104,6 +107,9 @@ def tune(
     recipe = find_recipe(recipe_name, **overrides)
     name = name or next_model_name()
     check_model_name(name)
+    if gate and not rebuild:
+        raise click.UsageError("--gate needs --rebuild")
+    options = build_options(gate=gate)  # read now: a mistake in it must not come after minutes of training
     general = general_check(Path(sts_path) if sts_path else None)
     with show_progress() as progress:
         progress("reading pairs", 0, 0)
@@ -148,7 +154,7 @@ def tune(
     if rebuild:
         from jobsearch.taxonomy.library import active_name
 
-        build(taxonomy_name or active_name(), taxonomy_name, name, None)
+        build(taxonomy_name or active_name(), taxonomy_name, name, None, options)
     else:
         click.echo(f"`jobsearch index build --encoder {name}` puts it into use.", err=True)
     return 0

@@ -136,9 +136,48 @@ class LabelTable:
         start, stop = np.searchsorted(self._kinds, [KINDS.index(kind), KINDS.index(kind) + 1])
         return int(self._first_row[start]), int(self._first_row[stop])
 
+    def in_language(self, language: str) -> Array:
+        """Tell of each row whether its label is in that language, one of `languages`; bool (rows,)."""
+        found: Array = self._language_of == self._languages.index(language)
+        return found
+
+    @property
+    def has_isco(self) -> bool:
+        """Whether any concept has an ISCO group."""
+        return bool(self._isco_codes.any())
+
+    def in_isco(self, prefix: str) -> Array:
+        """Tell of each concept whether its ISCO group's code begins with `prefix`; bool (concepts,)."""
+        return np.char.startswith(self._isco_codes, prefix)
+
+    def isco_of(self, concept: int) -> str | None:
+        """Return the code of a concept's ISCO unit group, or None."""
+        return self._isco[concept] or None
+
+    def of_concepts(self, mask: Array) -> Array:
+        """Turn a mask of concepts into one of their rows; bool (rows,)."""
+        found: Array = mask[self.concept_of]
+        return found
+
+    def rows_of(self, concept: int) -> tuple[int, int]:
+        """Return the range (start, stop) of a concept's rows."""
+        return int(self._first_row[concept]), int(self._first_row[concept + 1])
+
+    def related(self, concept: int) -> tuple[Array, Array]:
+        """Return the concepts that an occupation needs as skills, or that need a skill, and whether it is essential.
+
+        Returns:
+            Numbers of concepts, int32 (n,), and bool (n,).
+        """
+        own, other = "relation_occupation", "relation_skill"
+        if self.kind_of(concept) == "skill":
+            own, other = other, own
+        found = np.flatnonzero(self._columns[own] == concept)
+        return self._columns[other][found], self._columns["relation_essential"][found]
+
     def preferred_row(self, concept: int, language: str) -> int:
         """Return the row of a concept's preferred label in `language`, else of its first one."""
-        start, stop = int(self._first_row[concept]), int(self._first_row[concept + 1])
+        start, stop = self.rows_of(concept)
         for row in range(start, stop):
             if self._preferred[row] and self.language_of(row) == language:
                 return row
@@ -150,11 +189,11 @@ class LabelTable:
 
     def entry(self, concept: int, language: str | None = None) -> ConceptEntry:
         """Return all that is known of a concept, in `language` or its first one."""
-        start, stop = int(self._first_row[concept]), int(self._first_row[concept + 1])
+        start, stop = self.rows_of(concept)
         first = self.preferred_row(concept, language) if language else start
         spoken = self.language_of(first)
         rows = [row for row in range(start, stop) if self.language_of(row) == spoken]
-        isco = self._isco[concept] or None
+        isco = self.isco_of(concept)
         return ConceptEntry(
             uri=self.uris[concept],
             kind=self.kind_of(concept),
@@ -162,8 +201,8 @@ class LabelTable:
             labels=tuple(self.texts[row] for row in rows),
             isco_group=isco,
             isco_path=self._isco_path(isco, spoken),
-            skills=self._related(concept, "relation_occupation", "relation_skill"),
-            occupations=self._related(concept, "relation_skill", "relation_occupation"),
+            skills=self._by_strength(concept, "occupation"),
+            occupations=self._by_strength(concept, "skill"),
         )
 
     @cached_property
@@ -171,24 +210,29 @@ class LabelTable:
         return {uri: number for number, uri in enumerate(self.uris)}
 
     @cached_property
-    def _group_labels(self) -> dict[tuple[str, str], str]:
+    def _isco_codes(self) -> Array:
+        return np.array(list(self._isco), np.str_)
+
+    @cached_property
+    def isco_labels(self) -> dict[tuple[str, str], str]:
+        """Labels of the ISCO groups by (code, language)."""
         columns = [Strings(self._columns[f"{c}_data"], self._columns[f"{c}_offsets"]) for c in _GROUP_COLUMNS]
         return {(code, language): label for code, language, label in zip(*columns, strict=True)}
 
     def _isco_path(self, code: str | None, language: str) -> tuple[tuple[str, str], ...]:
         if code is None:
             return ()
-        labels = self._group_labels
+        labels = self.isco_labels
         levels = [code[:length] for length in range(1, len(code) + 1)]
         return tuple((level, labels.get((level, language)) or labels.get((level, "en"), "")) for level in levels)
 
-    def _related(self, concept: int, own: str, other: str) -> dict[str, tuple[str, ...]]:
-        found = np.flatnonzero(self._columns[own] == concept)
-        related: dict[str, list[str]] = {"essential": [], "optional": []}
-        for position in found:
-            strength = "essential" if self._columns["relation_essential"][position] else "optional"
-            related[strength].append(self.uris[int(self._columns[other][position])])
-        return {strength: tuple(uris) for strength, uris in related.items()}
+    def _by_strength(self, concept: int, kind: Kind) -> dict[str, tuple[str, ...]]:
+        """Return the URIs related to a concept of that kind; none for one of another kind."""
+        by_strength: dict[str, list[str]] = {"essential": [], "optional": []}
+        if self.kind_of(concept) == kind:
+            for other, essential in zip(*self.related(concept), strict=True):
+                by_strength["essential" if essential else "optional"].append(self.uris[int(other)])
+        return {strength: tuple(uris) for strength, uris in by_strength.items()}
 
 
 _GROUP_COLUMNS = ("group_code", "group_language", "group_label")

@@ -10,8 +10,9 @@ from typing import Any
 
 from jobsearch.errors import IndexCorruptError, IndexFormatError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST, VECTORS, LABELS, ENCODER = "manifest.json", "vectors.faiss", "labels.safetensors", "encoder"
+EDITS, GATE = "edits.json", "gate.json"
 METRIC = "inner_product"
 _CHUNK = 1 << 22
 
@@ -26,9 +27,15 @@ class Manifest:
         encoder: name, fingerprint and case setting of the encoder that made the vectors.
         dim: width of the vectors.
         metric: `inner_product`; on unit vectors that is the cosine.
-        factory: FAISS factory string of the index type (`Flat` is exact).
+        index_type: what users call the index type (`index.types.TYPE_NAMES`).
+        factory: its FAISS factory string (`Flat` is exact).
+        search: settings of searching, chosen at the build (`index.recall.calibrate`).
+        recall: `recall@10` of the index against exact search, and the number of `queries` it was measured with.
         counts: labels, concepts, occupations, skills, relations.
         taxonomy: name, version, fingerprint and languages of what was indexed.
+        edits: how many labels and concepts were added or removed on top of the taxonomy (`edits.json`).
+        gate: `queries`, `recall@10`, the same `before` (None for a first version) and whether it was `forced`, of the
+            check on publishing (`gate.json` has its queries); None if there is none.
         made_with: versions of jobsearch and FAISS.
         files: for each file, relative to the version's folder: size in bytes and XXH3-128 (hex). XXH3 finds damage,
             it does not defend against forgery, and it reads at memory speed: all files are checked at each opening.
@@ -40,9 +47,14 @@ class Manifest:
     encoder: Mapping[str, str]
     dim: int
     metric: str
+    index_type: str
     factory: str
+    search: Mapping[str, int]
+    recall: Mapping[str, float]
     counts: Mapping[str, int]
     taxonomy: Mapping[str, Any]
+    edits: int
+    gate: Mapping[str, Any] | None
     made_with: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]
     format_version: int = FORMAT_VERSION

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from jobsearch.encoder.library import open_encoder
-from jobsearch.encoder.protocol import Embeddings, Encoder
+from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.manifest import ENCODER, LABELS, METRIC, VECTORS, Manifest
+from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
 
 
@@ -25,7 +22,7 @@ class IndexVersion:
         name: name of the index.
         version: number of the version.
         manifest: its description.
-        vectors: the FAISS index, mapped from its file where the index type allows it.
+        vectors: the FAISS index, mapped from its file.
         labels: the label table, one row a vector.
         encoder: the encoder that made the vectors.
     """
@@ -33,30 +30,9 @@ class IndexVersion:
     name: str
     version: str
     manifest: Manifest
-    vectors: Any
+    vectors: Vectors
     labels: LabelTable
     encoder: Encoder
-
-    def nearest(
-        self, queries: Embeddings, count: int, rows: tuple[int, int]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Find the nearest labels.
-
-        Args:
-            queries: float32 (n, dim), unit rows.
-            count: labels wanted for each query, at most as many as `rows` holds.
-            rows: range (start, stop) of the rows that may be found.
-
-        Returns:
-            Cosines (n, count), highest first, and the rows they belong to.
-        """
-        import faiss
-
-        parameters = None
-        if rows != (0, len(self.labels)):
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorRange(*rows))
-        scores, found = self.vectors.search(np.ascontiguousarray(queries), count, params=parameters)
-        return scores, found
 
 
 def open_version(directory: IndexDirectory, version: str | None = None) -> IndexVersion:
@@ -95,21 +71,24 @@ def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVers
             f"index {name!r} was built with encoder {expected[:12]} ({manifest.dim} wide) and holds "
             f"{encoder.fingerprint[:12]} ({encoder.dim} wide); {mend}"
         )
-    try:
-        labels = LabelTable.open(path / LABELS)
-        vectors = _read_vectors(path / VECTORS)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
-    shape = (vectors.ntotal, vectors.d)
-    if shape != (len(labels), manifest.dim) or manifest.metric != METRIC:
-        raise IndexCorruptError(
-            f"index {name!r} has {shape[0]} vectors of width {shape[1]} for {len(labels)} labels and width "
-            f"{manifest.dim}; {mend}"
-        )
+    labels, vectors = read_rows(path, manifest, name, mend)
     return IndexVersion(name, version, manifest, vectors, labels, encoder)
 
 
-def _read_vectors(path: Path) -> Any:
-    import faiss
+def read_rows(path: Path, manifest: Manifest, name: str, mend: str) -> tuple[LabelTable, Vectors]:
+    """Open labels and vectors of a version whose files were verified, and check that they belong together.
 
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    Raises:
+        IndexCorruptError: they cannot be read or do not fit.
+    """
+    try:
+        labels = LabelTable.open(path / LABELS)
+        vectors = Vectors.read(path / VECTORS, manifest.search)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
+    if (len(vectors), vectors.dim) != (len(labels), manifest.dim) or manifest.metric != METRIC:
+        raise IndexCorruptError(
+            f"index {name!r} has {len(vectors)} vectors of width {vectors.dim} for {len(labels)} labels and width "
+            f"{manifest.dim}; {mend}"
+        )
+    return labels, vectors

@@ -113,24 +113,51 @@ class IndexDirectory:
             IndexingError: another builder kept the lock for longer than `wait`.
             StorageError: the disk is full, read-only or not ours.
         """
-        import filelock
-
         with storage_errors(self.path):
             self.make_ready()
-            lock = filelock.FileLock(self.path / ".lock", timeout=wait)
-            try:
-                lock.acquire()
-            except filelock.Timeout:
-                raise IndexingError(f"another process is building {self.path}; wait until it is done") from None
-            try:
+            with self._locked(wait):
                 self._remove_leftovers()
                 taken = [int(path.name) for path in (self.path / "versions").iterdir() if _VERSION.match(path.name)]
                 version = f"{max(taken, default=0) + 1:04d}"
                 with new_directory(self.version_path(version)) as aside:
                     yield aside
-                self.publish(version)
-            finally:
-                lock.release()
+                try:
+                    self.publish(version)
+                except BaseException:
+                    if not self._is_current(version):  # what nobody may open must not be listed
+                        shutil.rmtree(self.version_path(version), ignore_errors=True)
+                    raise
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove all but the newest versions; the current one always stays.
+
+        A process that has a removed version open goes on with it: its files are gone only when it lets them go.
+
+        Args:
+            keep: how many versions to keep, at least 1, the current one counted.
+
+        Returns:
+            Numbers of the versions removed, oldest first.
+
+        Raises:
+            IndexNotFoundError: there is no such index.
+            IndexingError: `keep` is below 1.
+            StorageError: the folder is read-only or not ours.
+        """
+        if keep < 1:
+            raise IndexingError(f"cannot keep {keep} versions of index {self.name!r}; keep at least 1")
+        self.current()
+        with storage_errors(self.path), self._locked(-1):
+            current = self.current()
+            others = [version for version in self.versions() if version != current]
+            removed = others[: max(0, len(others) + 1 - keep)]
+            for version in removed:
+                # Renamed first: a version is there whole or not at all, also for one who opens it just now.
+                aside = self.path / "versions" / f".{version}-removed"
+                self.version_path(version).rename(aside)
+                shutil.rmtree(aside)
+            self._remove_leftovers()
+        return removed
 
     def make_ready(self) -> None:
         """Make the folder if it is not there, so that a refusal to write comes before any work is done.
@@ -163,10 +190,27 @@ class IndexDirectory:
             known = ", ".join(self.versions()) or "none"
             raise IndexNotFoundError(f"index {self.name!r} has no version {version!r}; it has: {known}")
 
+    @contextlib.contextmanager
+    def _locked(self, wait: float) -> Iterator[None]:
+        import filelock
+
+        try:
+            with filelock.FileLock(self.path / ".lock", timeout=wait):
+                yield
+        except filelock.Timeout:
+            raise IndexingError(f"another process is building {self.path}; wait until it is done") from None
+
+    def _is_current(self, version: str) -> bool:
+        with contextlib.suppress(IndexNotFoundError):
+            return self.current() == version
+        return False
+
     def _remove_leftovers(self) -> None:
-        for path in (self.path / "versions").iterdir():
-            if path.name.startswith("."):
-                shutil.rmtree(path, ignore_errors=True)
+        """Remove what killed builders left; the lock is held."""
+        for path in (self.path / "versions").glob(".*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.path.glob(".current-*"):
+            path.unlink(missing_ok=True)
 
 
 def index_names() -> list[str]:

@@ -160,9 +160,9 @@ def change_manifest(home: Path, **changes: object) -> None:
 
 
 def test_an_index_of_another_format_version(home: Path, cli: Cli) -> None:
-    change_manifest(home, format_version=2)
+    change_manifest(home, format_version=1)
     line = error_of(cli(home, "search", "nurse"))
-    assert re.search(r"has format version 2, this release reads 1; run `jobsearch index build --name small`", line)
+    assert re.search(r"has format version 1, this release reads 2; run `jobsearch index build --name small`", line)
 
 
 def test_an_index_whose_encoder_is_not_the_one_that_made_the_vectors(home: Path, cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""`jobsearch index`: build, list, info, verify, rollback."""
+"""`jobsearch index`: build, list, info, verify, rollback, prune."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ SUMMARY = {
     "counts": {"labels": int, "concepts": int, "occupations": int, "skills": int, "relations": int},
     "encoder": {"name": str, "fingerprint": str, "case": str},
     "dim": int,
+    "index_type": str,
     "factory": str,
+    "search": {},
+    "recall": {"recall@10": float, "queries": int},
+    "edits": int,
+    "gate": type(None),
     "taxonomy": {"name": str, "version": str, "fingerprint": str, "languages": [str]},
     "made_with": {"jobsearch": str, "faiss": str},
 }
@@ -48,7 +53,7 @@ def test_a_build_publishes_the_next_version_and_says_so(home: Path, cli: Cli) ->
     assert (built.code, built.out) == (0, "")
     assert re.fullmatch(
         rf"Index 'small', version 0002: {ENGLISH} labels of {CONCEPTS} concepts, "
-        r"encoder use \([0-9a-f]{12}, case lower\)\.\n",
+        r"encoder use \([0-9a-f]{12}, case lower\), type flat with recall@10 1\.0000\.\n",
         built.err,
     )
     assert info(cli, home)["versions"] == ["0001", "0002"]
@@ -109,7 +114,9 @@ def test_list_and_info_as_json(session_home: Path, cli: Cli) -> None:
     assert both["counts"]["labels"] == ENGLISH + GERMAN
     assert (small["taxonomy"]["languages"], both["taxonomy"]["languages"]) == (["en"], ["de", "en"])
     assert (small["taxonomy"]["name"], small["taxonomy"]["version"]) == ("small", "1.2.1")
-    assert (small["dim"], small["factory"]) == (512, "Flat")
+    assert (small["dim"], small["index_type"], small["factory"]) == (512, "flat", "Flat")
+    assert small["recall"] == {"recall@10": 1.0, "queries": ENGLISH}
+    assert (small["edits"], small["gate"]) == (0, None)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", small["created"])
 
 
@@ -158,8 +165,9 @@ def test_a_broken_index_does_not_hide_the_others(home: Path, cli: Cli) -> None:
 
 def test_verify_says_what_was_checked(session_home: Path, cli: Cli) -> None:
     assert cli(session_home, "index", "verify") == Result(
-        0, "Index 'small', version 0001: 5 files whole, vectors right.\n", ""
+        0, f"Index 'small', version 0001: 5 files whole, {ENGLISH} labels embedded again and found.\n", ""
     )
+    assert "2 labels embedded again" in cli(session_home, "index", "verify", "--sample", "2").out
     assert cli(session_home, "index", "verify", "both").code == 0
 
 
@@ -212,3 +220,21 @@ def test_a_build_after_a_rollback_takes_a_new_number(home: Path, cli: Cli) -> No
     assert info(cli, home)["versions"] == ["0001", "0002", "0003"]
     assert info(cli, home)["version"] == "0003"
     assert cli(home, "index", "rollback").out == "Index 'small': version 0002 is current, was 0003.\n"
+
+
+# --- prune -----------------------------------------------------------------------------------------------------
+
+
+def test_prune_keeps_the_newest_and_the_current(home: Path, cli: Cli) -> None:
+    add_version(home)
+    assert cli(home, "index", "prune", "--keep", "2").out == "Index 'small': removed nothing; there is 0001, 0002.\n"
+    cli(home, "index", "rollback")
+    assert cli(home, "index", "prune", "--keep", "1").out == "Index 'small': removed 0002; there is 0001.\n"
+    assert not (home / "indexes" / "small" / "versions" / "0002").exists()
+    assert cli(home, "search", "nurse").code == 0
+
+
+def test_prune_must_be_told_how_many_to_keep(home: Path, cli: Cli) -> None:
+    for arguments in ((), ("--keep", "0")):
+        assert cli(home, "index", "prune", *arguments).code == 2
+    assert info(cli, home)["versions"] == ["0001"]

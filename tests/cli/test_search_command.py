@@ -395,3 +395,28 @@ def test_a_taxonomy_that_has_changed_since_is_warned_of(home: Path, bundle: Path
     shutil.rmtree(home / "data")  # an index may travel without its taxonomy
     alone = cli(home, "search", "nurse", "-k", "1", "--index", str(home / "indexes" / "small"), "--json")
     assert (alone.code, alone.err) == (0, "")
+
+
+def test_hits_can_be_filtered(session_home: Path, cli: Cli) -> None:
+    def labels(*options: str) -> list[str]:
+        found = cli(session_home, "search", "baker", "--json", "--index", "both", *options)
+        assert (found.code, found.err) == (0, "")
+        return [hit["matched_label"] for hit in json.loads(found.out)["hits"]]
+
+    # The two occupations of ISCO group 2512, each by the label nearest to "baker".
+    assert sorted(labels("--isco", "25")) == ["machine learning engineer", "programmer"]
+    assert labels("--language", "de", "-k", "1") == ["Bäcker"]
+    assert labels("--min-score", "0.999") == ["baker"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--isco", "x"), "isco is 'x', expected an ISCO-08 code of one to four digits"),
+        (("--language", "xx"), "language is 'xx', expected one of this index: en"),
+        (("--min-score", "2"), "min_score is 2.0, expected a cosine"),
+    ],
+)
+def test_filters_that_cannot_be(session_home: Path, cli: Cli, options: tuple[str, ...], says: str) -> None:
+    assert says in error_of(cli(session_home, "search", "nurse", *options))
+    assert says in error_of(cli(session_home, "search", "-", *options))

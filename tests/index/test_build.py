@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,11 @@ from jobsearch import __version__
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.errors import EncoderError, EncoderMismatchError, IndexingError, StorageError
 from jobsearch.index import build as module
-from jobsearch.index import reader
-from jobsearch.index.build import build_index, check_version
+from jobsearch.index import embedding, reader
+from jobsearch.index.build import build_index
+from jobsearch.index.check import check_version
 from jobsearch.index.reader import IndexVersion, open_version
+from jobsearch.index.recall import probes
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.taxonomy.model import Concept, Source, Taxonomy
 
@@ -62,14 +65,14 @@ def published(original: IndexDirectory, directory: IndexDirectory) -> IndexDirec
 def test_one_row_a_label(built: IndexVersion, small_taxonomy: Taxonomy) -> None:
     labels = [label for _, label, _ in small_taxonomy.labels()]
     assert list(built.labels.texts) == labels
-    assert (built.vectors.ntotal, built.vectors.d) == (len(labels), 512) == (13, 512)
+    assert (len(built.vectors), built.vectors.dim) == (len(labels), 512) == (13, 512)
     assert (built.name, built.version) == ("small", "0001")
 
 
 def test_each_row_is_its_labels_embedding(built: IndexVersion, small_taxonomy: Taxonomy, use_encoder: Encoder) -> None:
     for row, (_, label, _) in enumerate(small_taxonomy.labels()):
         alone = use_encoder.encode([label])[0]
-        assert abs(built.vectors.reconstruct(row) - alone).max() < 1e-6, label
+        assert abs(built.vectors.embeddings[row] - alone).max() < 1e-6, label
 
 
 def test_equal_labels_share_a_vector_and_are_embedded_once(
@@ -83,9 +86,11 @@ def test_equal_labels_share_a_vector_and_are_embedded_once(
 
     version = build_index(small_taxonomy, Wrapped(use_encoder, encode=encode), directory)
     labels = list(version.labels.texts)
-    assert sorted(asked) == sorted(set(labels))
+    # 13 labels, 12 distinct ones; then the queries that recall is measured with. The check has an encoder of its own.
+    assert len(set(labels)) == 12
+    assert asked == [*sorted(set(labels)), *probes(labels)]
     first, second = (row for row, label in enumerate(labels) if label == "oven hand")
-    assert np.array_equal(version.vectors.reconstruct(first), version.vectors.reconstruct(second))
+    assert np.array_equal(version.vectors.embeddings[first], version.vectors.embeddings[second])
 
 
 def test_labels_embedded_in_parts_are_the_same(
@@ -95,12 +100,14 @@ def test_labels_embedded_in_parts_are_the_same(
     directory: IndexDirectory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_SLICE", 5)
+    monkeypatch.setattr(embedding, "_SLICE", 5)
     steps: list[tuple[str, int, int]] = []
     version = build_index(small_taxonomy, use_encoder, directory, lambda *step: steps.append(step))
-    assert abs(version.vectors.reconstruct_n(0, 13) - built.vectors.reconstruct_n(0, 13)).max() < 1e-6
+    assert abs(version.vectors.embeddings - built.vectors.embeddings).max() < 1e-6
     assert steps == [
+        ("waiting for other builders", 0, 0),
         *(("embedding labels", done, 12) for done in (0, 5, 10, 12)),  # 13 labels, one of them twice
+        ("building index", 0, 0),
         ("writing", 0, 0),
         ("checking", 0, 0),
     ]
@@ -142,7 +149,7 @@ def test_a_moved_index_stands_alone(published: IndexDirectory, tmp_path: Path) -
     published.path.rename(tmp_path / "elsewhere" / "moved")
     version = open_version(IndexDirectory(tmp_path / "elsewhere" / "moved"))
     query = version.encoder.encode(["managing director"])
-    scores, rows = version.nearest(query, 1, version.labels.rows())
+    scores, rows = version.vectors.search(query, 1)
     assert version.labels.texts[int(rows[0, 0])] == "managing director"
     assert scores[0, 0] == pytest.approx(1, abs=1e-5)
 
@@ -153,9 +160,9 @@ def test_any_encoder_that_follows_the_protocol_will_do(
     monkeypatch.setattr(reader, "open_encoder", lambda path, verify: HashEncoder.open(path))
     version = build_index(small_taxonomy, HashEncoder(dim=64), directory)
     assert isinstance(version.encoder, Encoder)
-    assert (version.manifest.dim, version.vectors.d) == (64, 64)
+    assert (version.manifest.dim, version.vectors.dim) == (64, 64)
     expected = HashEncoder(dim=64).encode(list(version.labels.texts))
-    assert abs(version.vectors.reconstruct_n(0, 13) - expected).max() < 1e-6
+    assert abs(version.vectors.embeddings - expected).max() < 1e-6
 
 
 def test_a_second_build_is_the_next_version(
@@ -190,17 +197,34 @@ def test_a_taxonomy_without_labels_is_refused(use_encoder: Encoder, directory: I
     assert not directory.path.exists()
 
 
-@pytest.mark.parametrize("where", ["encode", "save", "progress"])
+@pytest.fixture(scope="session")
+def renamed_taxonomy(small_taxonomy: Taxonomy) -> Taxonomy:
+    """The small taxonomy with other labels, none of which an index of the small one can know the vector of."""
+    concepts = [
+        replace(
+            concept,
+            preferred_label=f"{concept.preferred_label} 2",
+            alternative_labels=tuple(f"{label} 2" for label in concept.alternative_labels),
+        )
+        for concept in small_taxonomy.concepts
+    ]
+    return Taxonomy.of(small_taxonomy.source, concepts)
+
+
+@pytest.mark.parametrize("where", ["encode", "encode probes", "save", "building index", "writing", "checking"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_build_changes_nothing(
     published: IndexDirectory,
-    small_taxonomy: Taxonomy,
+    renamed_taxonomy: Taxonomy,
     use_encoder: Encoder,
     where: str,
     error: type[BaseException],
 ) -> None:
+    calls: list[str] = []
+
     def encode(texts: Sequence[str]) -> Embeddings:
-        if where == "encode":
+        calls.append("encode probes" if calls else "encode")
+        if where == calls[-1]:
             raise error
         return use_encoder.encode(texts)
 
@@ -210,11 +234,11 @@ def test_an_interrupted_build_changes_nothing(
             raise error
 
     def progress(step: str, done: int, total: int) -> None:
-        if (where, step) == ("progress", "checking"):  # the last word before it is published
+        if where == step:  # "checking" is the last word before it is published
             raise error
 
     with nothing_changes(published), pytest.raises(error):
-        build_index(small_taxonomy, Wrapped(use_encoder, encode=encode, save=save), published, progress)
+        build_index(renamed_taxonomy, Wrapped(use_encoder, encode=encode, save=save), published, progress)
 
 
 FULL_DISK = """
@@ -227,8 +251,8 @@ from jobsearch.index.build import build_index
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.taxonomy.model import Concept, Source, Taxonomy
 
-# The vectors take 4 KB, the labels 41 KB, the encoder 80 MB.
-taxonomy = Taxonomy.of(Source("t", "1", "here"), [Concept("urn:x", "skill", "x", ("y" * 40_000,))])
+# The vectors take 4 KB, the label table 41 KB, the encoder 80 MB.
+taxonomy = Taxonomy.of(Source("t", "1", "here"), [Concept("urn:" + "x" * 40_000, "skill", "x", ("y",))])
 encoder = find_encoder("use")
 directory = IndexDirectory(Path(sys.argv[1]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -315,13 +339,13 @@ def not_a_number(vectors: Embeddings) -> Embeddings:
 @pytest.mark.parametrize("spoil", [swapped, drifted, longer, not_a_number])
 def test_vectors_that_the_stored_encoder_does_not_make_are_not_published(
     published: IndexDirectory,
-    small_taxonomy: Taxonomy,
+    renamed_taxonomy: Taxonomy,
     use_encoder: Encoder,
     spoil: Callable[[Embeddings], Embeddings],
 ) -> None:
     encoder = Wrapped(use_encoder, encode=lambda texts: spoil(use_encoder.encode(texts)))
     with nothing_changes(published), pytest.raises(IndexingError, match="build it again") as raised:
-        build_index(small_taxonomy, encoder, published)
+        build_index(renamed_taxonomy, encoder, published)
     assert not isinstance(raised.value, EncoderMismatchError)
 
 

@@ -34,9 +34,14 @@ def manifest_of(folder: Path) -> Manifest:
         encoder={"name": "use", "fingerprint": "ab" * 32, "case": "lower"},
         dim=512,
         metric="inner_product",
-        factory="Flat",
+        index_type="pq",
+        factory="PQ128x4fs,RFlat",
+        search={"k_factor": 16},
+        recall={"recall@10": 0.997, "queries": 500},
         counts={"labels": 13, "concepts": 5},
         taxonomy={"name": "t", "version": "1.2.0", "fingerprint": "cd" * 32, "languages": ["de", "en"]},
+        edits=2,
+        gate={"queries": 4, "recall@10": 0.75, "before": None, "forced": False},
         made_with={"jobsearch": "0", "faiss": "1"},
         files=describe_files(folder),
     )
@@ -69,7 +74,7 @@ def test_a_manifest_comes_back(version: Path) -> None:
 
 def test_the_file_names_its_format_and_every_field(version: Path) -> None:
     content = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
-    assert content["format_version"] == FORMAT_VERSION == 1
+    assert content["format_version"] == FORMAT_VERSION == 2
     assert set(content) == {field.name for field in dataclasses.fields(Manifest)} | {"checksum"}
     assert sorted(leaves(content)) == sorted(ALL_LEAVES)
 
@@ -81,7 +86,10 @@ def test_any_altered_value_is_told(version: Path, path: tuple[Any, ...]) -> None
     for key in path[:-1]:
         place = place[key]
     value = place[path[-1]]
-    place[path[-1]] = value + 1 if isinstance(value, int) else value[:-1] + ("y" if value[-1:] == "x" else "x")
+    if isinstance(value, str):
+        place[path[-1]] = value[:-1] + ("y" if value[-1:] == "x" else "x")
+    else:
+        place[path[-1]] = (value or 0) + 1  # numbers, true and false, null
     (version / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
     expected = IndexFormatError if path == ("format_version",) else IndexCorruptError
     with pytest.raises(expected) as raised:
@@ -108,13 +116,13 @@ def test_fields_too_few_or_too_many_are_told(version: Path, field: str, change: 
         Manifest.read(version, MEND)
 
 
-@pytest.mark.parametrize("seen", [0, 2, "1", None, 1.5])
+@pytest.mark.parametrize("seen", [0, 1, 3, "2", None, 2.5])
 def test_another_format_version_is_named(version: Path, seen: object) -> None:
     content = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
     content["format_version"] = seen
     (version / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(
-        IndexFormatError, match=f"format version {seen}, this release reads 1; run `jobsearch"
+        IndexFormatError, match=f"format version {seen}, this release reads 2; run `jobsearch"
     ) as raised:
         Manifest.read(version, MEND)
     assert not isinstance(raised.value, IndexCorruptError)

@@ -22,10 +22,12 @@ from jobsearch.errors import (
     IndexingError,
     IndexNotFoundError,
 )
-from jobsearch.index.build import build_index, check_version
+from jobsearch.index.build import build_index
+from jobsearch.index.check import check_version
 from jobsearch.index.labels import pack_labels
 from jobsearch.index.manifest import Manifest, describe_files
 from jobsearch.index.reader import open_version
+from jobsearch.index.rows import Rows
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.taxonomy.model import Taxonomy
 
@@ -115,9 +117,9 @@ def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: st
 
 def test_another_format_version_is_refused(directory: IndexDirectory) -> None:
     path = directory.version_path("0001") / "manifest.json"
-    text = path.read_text(encoding="utf-8").replace('"format_version": 1', '"format_version": 2')
+    text = path.read_text(encoding="utf-8").replace('"format_version": 2', '"format_version": 1')
     put(directory, "manifest.json", text.encode())
-    with pytest.raises(IndexFormatError, match="format version 2, this release reads 1"):
+    with pytest.raises(IndexFormatError, match="format version 1, this release reads 2"):
         open_version(directory)
 
 
@@ -225,7 +227,7 @@ def test_a_version_answers_after_its_folder_was_removed(original: IndexDirectory
     version = open_version(IndexDirectory(tmp_path / "small"))
     shutil.rmtree(tmp_path / "small")
     labels = list(version.labels.texts)
-    scores, rows = version.nearest(version.encoder.encode(labels), 1, (0, 13))
+    scores, rows = version.vectors.search(version.encoder.encode(labels), 1)
     assert [labels[row] for row in rows[:, 0]] == labels
     assert abs(scores - 1).max() < 1e-5
     assert version.labels.entry(0, "en").labels == ("baker", "bread maker", "oven hand")
@@ -235,8 +237,8 @@ def test_a_version_answers_after_its_folder_was_removed(original: IndexDirectory
 def test_nearest_finds_what_brute_force_finds_within_the_rows(original: IndexDirectory, rows: tuple[int, int]) -> None:
     version = open_version(original)
     queries = version.encoder.encode(["baking", "Leiter", "kitchen help"])
-    everything = queries.astype(np.float64) @ version.vectors.reconstruct_n(0, 13).astype(np.float64).T
-    scores, found = version.nearest(queries, rows[1] - rows[0], rows)
+    everything = queries.astype(np.float64) @ version.vectors.embeddings.astype(np.float64).T
+    scores, found = version.vectors.exact(queries, rows[1] - rows[0], Rows.between(*rows))
     for query in range(3):
         assert sorted(found[query]) == list(range(*rows))
         assert np.all(np.diff(scores[query]) <= 0)

@@ -1,0 +1,98 @@
+"""What the commands that build an index share: the build itself, its options, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from jobsearch.cli.common import Command, show_progress
+
+if TYPE_CHECKING:
+    from jobsearch.encoder.text import Case
+    from jobsearch.index.build import Options
+    from jobsearch.index.reader import IndexVersion
+    from jobsearch.index.versions import IndexDirectory
+
+
+def gate_options(command: Command) -> Command:
+    """Add `--gate`, `--no-gate` and `--force`, which `build_options` takes."""
+    force = click.option("--force", is_flag=True, help="Publish though the gate says no; that is recorded.")
+    no_gate = click.option("--no-gate", is_flag=True, help="Drop the gate of the old version.")
+    gate = click.option("--gate", metavar="CSV", help="Queries that must be found as well as before: query,uri.")
+    return gate(no_gate(force(command)))
+
+
+def build_options(
+    gate: str | None = None,
+    no_gate: bool = False,
+    force: bool = False,
+    index_type: str | None = None,
+    keep_edits: bool = True,
+) -> Options:
+    """Return how to build, of what the options said.
+
+    Raises:
+        IndexingError: the gate's file cannot be used.
+    """
+    from pathlib import Path
+
+    from jobsearch.index.build import Options
+    from jobsearch.index.edit_files import read_gate
+
+    if gate and no_gate:
+        raise click.UsageError("--gate and --no-gate exclude each other")
+    queries = read_gate(Path(gate)) if gate else None
+    return Options(index_type=index_type, gate=queries, no_gate=no_gate, force=force, keep_edits=keep_edits)
+
+
+def index_directory(name: str | None) -> IndexDirectory:
+    """Return the index by that name, or that of the taxonomy in use."""
+    from jobsearch.index.versions import IndexDirectory
+    from jobsearch.taxonomy.library import active_name
+
+    return IndexDirectory.named(name or active_name())
+
+
+def build(name: str, taxonomy: str | None, encoder: str, case: Case | None, options: Options | None = None) -> None:
+    """Build and publish a version of an index, with progress.
+
+    Args:
+        name: name of the index.
+        taxonomy: name of the taxonomy; default: the one in use.
+        encoder: what `encoder.library.find_encoder` takes.
+        case: case setting; default: the encoder's own, for `use` the one that suits the languages.
+        options: index type, gate and edits.
+    """
+    from jobsearch.encoder.library import find_encoder
+    from jobsearch.encoder.packaged import BASE_NAME
+    from jobsearch.encoder.text import default_case
+    from jobsearch.index.build import build_index
+    from jobsearch.index.versions import IndexDirectory
+    from jobsearch.taxonomy.library import find_taxonomy
+
+    with show_progress() as progress:
+        progress("reading labels", 0, 0)
+        labels = find_taxonomy(taxonomy)
+        if case is None and encoder == BASE_NAME:
+            case = default_case(labels.languages)
+        progress("loading encoder", 0, 0)
+        version = build_index(labels, find_encoder(encoder, case), IndexDirectory.named(name), progress, options)
+    tell_built(version)
+
+
+def tell_built(version: IndexVersion) -> None:
+    """Say on stderr what was published."""
+    manifest = version.manifest
+    counts, encoder = manifest.counts, manifest.encoder
+    edits = f", {manifest.edits:,} edits" if manifest.edits else ""
+    click.echo(
+        f"Index {version.name!r}, version {version.version}: {counts['labels']:,} labels of {counts['concepts']:,} "
+        f"concepts{edits}, encoder {encoder['name']} ({encoder['fingerprint'][:12]}, case {encoder['case']}), "
+        f"type {manifest.index_type} with recall@10 {manifest.recall['recall@10']:.4f}.",
+        err=True,
+    )
+    if manifest.gate and manifest.gate["forced"]:
+        click.echo(
+            f"Warning: recall@10 of the gate fell from {manifest.gate['before']:.4f}; published by force.", err=True
+        )

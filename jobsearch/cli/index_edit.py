@@ -1,0 +1,107 @@
+"""`jobsearch index add | remove | export`: a company's own titles, and the vectors for other engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobsearch.cli.building import build_options, gate_options, index_directory, tell_built
+from jobsearch.cli.common import json_option, print_json, show_progress
+
+if TYPE_CHECKING:
+    from jobsearch.index.edits import Edit
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--name", metavar="NAME", help="Index to add to. Default: that of the taxonomy in use.")
+@gate_options
+def add(file: str, name: str | None, **gate: Any) -> None:
+    """Add labels or concepts of your own, as a new version.
+
+    FILE is a CSV with the column label; if wanted also uri (of a concept to add the label to, or of a new one; without
+    it each label is a concept of its own), kind (occupation, skill), language (en), preferred (yes, no) and isco_group.
+    Rebuilds keep what was added.
+
+    \b
+    Examples:
+      jobsearch index add our_titles.csv
+      jobsearch index add synonyms.csv --name esco-en --gate reference.csv
+    """
+    from pathlib import Path
+
+    from jobsearch.index.edit_files import read_additions
+
+    _edit(name, read_additions(Path(file)), gate)
+
+
+@click.command()
+@click.argument("uris", nargs=-1, required=True, metavar="URI…")
+@click.option("--label", metavar="TEXT", help="Remove only this label of the concept.")
+@click.option("--name", metavar="NAME", help="Index to remove from. Default: that of the taxonomy in use.")
+@gate_options
+def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: Any) -> None:
+    """Remove concepts, or one label of a concept, as a new version.
+
+    Rebuilds keep them out; `jobsearch index rollback` brings them back.
+
+    \b
+    Examples:
+      jobsearch index remove http://data.europa.eu/esco/skill/0f58f88f-1a2b-4c3d-8e4f-5a6b7c8d9e0f
+      jobsearch index remove urn:acme:title-17 --label "rockstar developer"
+    """
+    from jobsearch.index.edits import Edit
+    from jobsearch.taxonomy.labels import clean_label
+
+    if label is not None and not clean_label(label):
+        raise click.UsageError("--label is empty; leave it out to remove the whole concept")
+    _edit(name, [Edit("remove", uri, clean_label(label or "")) for uri in uris], gate)
+
+
+@click.command()
+@click.argument("folder", metavar="FOLDER")
+@click.option("--name", metavar="NAME", help="Index to export. Default: that of the taxonomy in use.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["parquet", "npy"]),
+    default="parquet",
+    show_default=True,
+    help="Format.",
+)
+@json_option
+def export(folder: str, name: str | None, file_format: str, as_json: bool) -> None:
+    """Write vectors, URIs and labels for other engines into a new folder.
+
+    parquet: labels.parquet, one row a label, with its vector. npy: vectors.npy and labels.csv, rows in the same order.
+    Either way manifest.json says what encoder made the vectors.
+
+    \b
+    Examples:
+      jobsearch index export vectors/
+      jobsearch index export vectors/ --format npy
+    """
+    from pathlib import Path
+
+    from jobsearch.index.export import export_index
+    from jobsearch.index.reader import open_version
+
+    with show_progress() as progress:
+        progress("checking files", 0, 0)
+        opened = open_version(index_directory(name))
+        written = export_index(opened, Path(folder), file_format, progress)
+    if as_json:
+        print_json({"folder": folder, "files": [path.name for path in written], "rows": len(opened.labels)})
+    else:
+        click.echo(f"{len(opened.labels):,} rows in {', '.join(str(path) for path in written)}.")
+
+
+def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None:
+    from jobsearch.index.build import edit_index
+
+    options = build_options(**gate)
+    with show_progress() as progress:
+        version = edit_index(edits, index_directory(name), progress, options)
+    tell_built(version)

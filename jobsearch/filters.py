@@ -1,0 +1,110 @@
+"""What may be found: the filter that a caller gives, and the rows of an index that it leaves."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from jobsearch.errors import QueryError
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.rows import Rows
+from jobsearch.taxonomy.model import Kind
+
+_ISCO = re.compile(r"[0-9]{1,4}\Z")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Conditions that each hit fulfils; all that are given must hold.
+
+    >>> Filter(isco="25", excluded={"urn:acme:retired"}).isco
+    '25'
+
+    Args:
+        isco: ISCO-08 code of one to four digits; leaves the occupations in that group (`"25"`, `"2512"`).
+        language: code of a language (`"en"`); leaves its labels.
+        allowed: URIs; leaves these concepts. Unknown ones are passed over: a caller's list may be newer than an index.
+        excluded: URIs; leaves these concepts out.
+        min_score: cosine, -1 to 1; leaves hits with this score or a higher one.
+
+    Raises:
+        QueryError: a value cannot be one.
+    """
+
+    isco: str | None = None
+    language: str | None = None
+    allowed: Collection[str] | None = None
+    excluded: Collection[str] = frozenset()
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.isco is not None and not (isinstance(self.isco, str) and _ISCO.match(self.isco)):
+            raise QueryError(f"isco is {self.isco!r}, expected an ISCO-08 code of one to four digits, such as '251'")
+        if self.min_score is not None and not _is_cosine(self.min_score):
+            raise QueryError(f"min_score is {self.min_score!r}, expected a cosine, a number from -1 to 1")
+        # Frozen sets, so that a filter can be hashed and remembered, and no caller can change it later.
+        if self.allowed is not None:
+            object.__setattr__(self, "allowed", _uris("allowed", self.allowed))
+        object.__setattr__(self, "excluded", _uris("excluded", self.excluded))
+
+    @property
+    def least(self) -> float:
+        """The lowest score that a hit may have."""
+        return -math.inf if self.min_score is None else self.min_score
+
+    def rows(self, labels: LabelTable, kind: Kind | None) -> Rows:
+        """Return the rows of an index that the filter leaves.
+
+        Args:
+            labels: the label table of the index.
+            kind: only rows of this kind; None: of both.
+
+        Raises:
+            QueryError: the index has no such language, or knows no ISCO groups.
+        """
+        rows = Rows.between(*labels.rows(kind))
+        if self.language is not None:
+            if self.language not in labels.languages:
+                raise QueryError(
+                    f"language is {self.language!r}, expected one of this index: {', '.join(labels.languages)}"
+                )
+            rows = rows.where(labels.in_language(self.language))
+        if self.isco is not None:
+            if not labels.has_isco:
+                raise QueryError(
+                    "isco cannot be filtered by: this index knows no ISCO groups; "
+                    "build it from the official ESCO bundle (`jobsearch esco import`)"
+                )
+            rows = rows.where(labels.of_concepts(labels.in_isco(self.isco)))
+        if self.allowed is not None:
+            rows = rows.where(labels.of_concepts(_mask(labels, self.allowed)))
+        if self.excluded:
+            rows = rows.where(~labels.of_concepts(_mask(labels, self.excluded)))
+        return rows
+
+
+def _is_cosine(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1 <= value <= 1
+
+
+def _uris(name: str, uris: Collection[str]) -> frozenset[str]:
+    if isinstance(uris, (str, bytes)) or not isinstance(uris, Collection):
+        raise QueryError(f"{name} is {uris!r:.60}, expected a collection of URIs")
+    wrong = next((uri for uri in uris if not isinstance(uri, str)), None)
+    if wrong is not None:
+        raise QueryError(f"{name} holds {wrong!r:.60}, expected URIs only")
+    return frozenset(uris)
+
+
+def _mask(labels: LabelTable, uris: Collection[str]) -> np.ndarray:
+    mask = np.zeros(labels.concepts(), np.bool_)
+    numbers = [number for number in map(labels.concept, uris) if number is not None]
+    mask[numbers] = True
+    return mask
+
+
+EVERYTHING = Filter()

@@ -1,0 +1,65 @@
+"""What a search gives back: plain frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from jobsearch.taxonomy.model import KINDS, Kind
+
+KindFilter = Literal["occupation", "skill", "all"]
+KIND_FILTERS: tuple[KindFilter, ...] = (*KINDS, "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One concept found for a query; its best label speaks for it.
+
+    Args:
+        rank: 1 for the best.
+        score: cosine of query and matched label, -1 to 1, higher is better.
+        uri: the concept.
+        kind: `"occupation"` or `"skill"`.
+        label: the concept's preferred label, in the matched label's language.
+        matched_label: the label that was nearest to the query.
+        language: language of the matched label.
+    """
+
+    rank: int
+    score: float
+    uri: str
+    kind: Kind
+    label: str
+    matched_label: str
+    language: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the hit as plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A skill that goes with a title, or a title that goes with skills.
+
+    Args:
+        rank: 1 for the best.
+        score: 0 to 1, higher is better; it orders, it is no probability.
+        uri: the concept.
+        kind: `"occupation"` or `"skill"`.
+        label: its preferred label.
+        source: `"relation"` if ESCO links it to what was asked, `"vector"` if its labels are near, `"both"`.
+        via: labels of the occupations or skills that ESCO links it by, strongest first; () for `"vector"`.
+    """
+
+    rank: int
+    score: float
+    uri: str
+    kind: Kind
+    label: str
+    source: Literal["relation", "vector", "both"]
+    via: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recommendation as plain values, ready for JSON."""
+        return {**asdict(self), "via": list(self.via)}

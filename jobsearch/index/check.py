@@ -1,0 +1,53 @@
+"""Checking a version beyond its checksums: that its vectors are its labels' embeddings, and that labels find them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jobsearch.errors import IndexingError
+from jobsearch.index.reader import IndexVersion
+
+SAMPLE = 64
+# float32 rounding differs a little with the batch that a text is in.
+_TOLERANCE = 1e-4
+# Share of the sample that an approximate index may fail to find by its own label.
+_MISSED = 0.05
+
+
+def check_version(version: IndexVersion, sample: int = SAMPLE) -> int:
+    """Re-encode a sample of a version's labels with its encoder, compare with its vectors, and search for each.
+
+    Args:
+        version: an opened version; opening compared files with checksums and rows with counts.
+        sample: how many labels, evenly spread; all if there are fewer.
+
+    Returns:
+        How many labels were checked.
+
+    Raises:
+        IndexingError: counts do not fit, a stored vector differs from the label's embedding, or labels do not find
+            themselves.
+    """
+    labels = version.labels
+    counts = {"labels": len(labels), "concepts": labels.concepts()}
+    for what, seen in counts.items():
+        if version.manifest.counts[what] != seen:
+            raise IndexingError(
+                f"index {version.name!r}, version {version.version} holds {seen} {what}, its manifest says "
+                f"{version.manifest.counts[what]}; build it again"
+            )
+    rows = np.unique(np.linspace(0, len(labels) - 1, min(sample, len(labels))).astype(int))
+    texts = [labels.texts[int(row)] for row in rows]
+    queries = version.encoder.encode(texts)
+    offs = np.abs(version.vectors.embeddings[rows] - queries).max(axis=1)
+    scores, found = version.vectors.search(queries, 1)
+    itself = (found[:, 0] >= 0) & (np.abs(scores[:, 0] - 1) <= _TOLERANCE)
+    # An approximate index may miss a few; a vector that is not its label's may not be found by right.
+    may_miss = version.manifest.recall["recall@10"] < 1 and np.mean(~itself) <= _MISSED
+    for text, off, score, right in zip(texts, offs, scores[:, 0], itself, strict=True):
+        if not off <= _TOLERANCE or not (right or may_miss):
+            raise IndexingError(
+                f"index {version.name!r}, version {version.version}: the vector of label {text!r} is off by {off:.1e} "
+                f"and its best score is {float(score):.4f}, expected below {_TOLERANCE:.0e} and 1.0000; build it again"
+            )
+    return len(rows)

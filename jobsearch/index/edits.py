@@ -1,0 +1,156 @@
+"""A company's own titles: labels and concepts added to a taxonomy, or taken out, and kept over every rebuild.
+
+An index version carries its edits (`edits.json`), in the order they were made; a rebuild applies them to the
+taxonomy anew, so they survive a retrained encoder and a newer ESCO.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from jobsearch.errors import IndexingError
+from jobsearch.files import storage_errors
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.manifest import EDITS
+from jobsearch.taxonomy.model import Concept, Group, Kind, Relation, Source, Taxonomy
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One label added, or one label or concept removed.
+
+    Args:
+        action: `"add"` or `"remove"`.
+        uri: the concept; one that is not there yet is made by `"add"`.
+        label: the label; `""` with `"remove"`: the whole concept.
+        kind: of the concept; None: that of a known one, `"occupation"` for a new one.
+        language: of the label.
+        preferred: make it the preferred label; the one before becomes an alternative one.
+        isco_group: of a new occupation, or `""`.
+    """
+
+    action: Literal["add", "remove"]
+    uri: str
+    label: str = ""
+    kind: Kind | None = None
+    language: str = "en"
+    preferred: bool = False
+    isco_group: str = ""
+
+
+def read_edits(path: Path) -> tuple[Edit, ...]:
+    """Read the edits of a version, given its verified folder."""
+    if not (path / EDITS).is_file():
+        return ()
+    return tuple(Edit(**entry) for entry in json.loads((path / EDITS).read_text(encoding="utf-8")))
+
+
+def write_edits(path: Path, edits: Sequence[Edit]) -> None:
+    """Put edits into a version's folder.
+
+    Raises:
+        StorageError: the disk is full, read-only or not ours.
+    """
+    if edits:
+        entries = [asdict(edit) for edit in edits]
+        with storage_errors(path):
+            (path / EDITS).write_text(json.dumps(entries, ensure_ascii=False, indent=0), encoding="utf-8")
+
+
+def own_uri(kind: Kind, language: str, label: str) -> str:
+    """Return the URI of a concept that was given without one: always the same for the same title."""
+    import xxhash
+
+    return f"urn:jobsearch:{kind}:{xxhash.xxh3_64_hexdigest(f'{language} {label.casefold()}'.encode())}"
+
+
+def apply_edits(taxonomy: Taxonomy, edits: Iterable[Edit], *, strict: bool) -> Taxonomy:
+    """Return the taxonomy with labels and concepts added and removed.
+
+    Args:
+        taxonomy: what to edit.
+        edits: in the order they were made.
+        strict: refuse what cannot be done; else pass over it, as is right when old edits meet a newer taxonomy.
+
+    Raises:
+        IndexingError: with `strict`, a concept or label to be removed is not there, or a label is added to a
+            concept of another kind.
+    """
+    records = {(concept.uri, concept.language): concept for concept in taxonomy.concepts}
+    kinds = {concept.uri: concept.kind for concept in taxonomy.concepts}
+    for edit in edits:
+        try:
+            (_add if edit.action == "add" else _remove)(edit, records, kinds)
+        except IndexingError:
+            if strict:
+                raise
+    return Taxonomy.of(
+        taxonomy.source,
+        list(records.values()),
+        relations=taxonomy.relations,
+        skill_relations=taxonomy.skill_relations,
+        groups=taxonomy.groups,
+        broader=taxonomy.broader,
+    )
+
+
+def unpack_taxonomy(labels: LabelTable, source: Source) -> Taxonomy:
+    """Return what an index holds as a taxonomy again: labels, relations and ISCO groups."""
+    concepts, relations = [], []
+    for number in range(labels.concepts()):
+        uri, kind = labels.uris[number], labels.kind_of(number)
+        by_language: dict[str, list[str]] = {}
+        for row in range(*labels.rows_of(number)):
+            by_language.setdefault(labels.language_of(row), []).append(labels.texts[row])
+        for language, (preferred, *alternatives) in by_language.items():
+            concepts.append(Concept(uri, kind, preferred, tuple(alternatives), language, labels.isco_of(number)))
+        if kind == "occupation":
+            for skill, essential in zip(*labels.related(number), strict=True):
+                relations.append(Relation(uri, labels.uris[int(skill)], "essential" if essential else "optional"))
+    groups = [
+        Group(f"http://data.europa.eu/esco/isco/C{code}", code, label, language)
+        for (code, language), label in labels.isco_labels.items()
+    ]
+    return Taxonomy.of(source, concepts, relations=relations, groups=groups)
+
+
+def _add(edit: Edit, records: dict[tuple[str, str], Concept], kinds: dict[str, Kind]) -> None:
+    kind = kinds.setdefault(edit.uri, edit.kind or "occupation")
+    if edit.kind not in (kind, None):
+        raise IndexingError(f"{edit.uri} is of kind {kind} and label {edit.label!r} is added to it as {edit.kind}")
+    known = records.get((edit.uri, edit.language))
+    if known is None:
+        isco = edit.isco_group or next((c.isco_group for (uri, _), c in records.items() if uri == edit.uri), None)
+        records[edit.uri, edit.language] = Concept(edit.uri, kind, edit.label, (), edit.language, isco)
+        return
+    labels = [label for label in known.labels if label != edit.label]
+    labels.insert(0 if edit.preferred or edit.label == known.preferred_label else len(labels), edit.label)
+    records[edit.uri, edit.language] = replace(
+        known,
+        preferred_label=labels[0],
+        alternative_labels=tuple(labels[1:]),
+        isco_group=edit.isco_group or known.isco_group,
+    )
+
+
+def _remove(edit: Edit, records: dict[tuple[str, str], Concept], kinds: dict[str, Kind]) -> None:
+    own = [key for key in records if key[0] == edit.uri]
+    if not own:
+        raise IndexingError(f"there is no concept {edit.uri!r} to remove; take a URI from a hit")
+    if not edit.label:
+        for key in own:
+            del records[key]
+        del kinds[edit.uri]
+        return
+    holding = [key for key in own if edit.label in records[key].labels]
+    if not holding:
+        raise IndexingError(f"concept {edit.uri!r} has no label {edit.label!r} to remove")
+    for key in holding:
+        labels = [label for label in records[key].labels if label != edit.label]
+        if not labels:
+            raise IndexingError(f"{edit.label!r} is the only label of {edit.uri!r}; remove the concept instead")
+        records[key] = replace(records[key], preferred_label=labels[0], alternative_labels=tuple(labels[1:]))

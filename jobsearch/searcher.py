@@ -1,0 +1,131 @@
+"""Searching one opened version: what the engine does between two reloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from jobsearch.encoder.protocol import Embeddings
+from jobsearch.errors import QueryError
+from jobsearch.filters import Filter
+from jobsearch.hits import KIND_FILTERS, Hit
+from jobsearch.index.concepts import Found, nearest_concepts
+from jobsearch.index.reader import IndexVersion
+from jobsearch.index.rows import Rows
+from jobsearch.taxonomy.labels import clean_label
+from jobsearch.taxonomy.model import KINDS, Kind
+
+# Queries searched together: bounds the memory that their scores take.
+_BATCH = 256
+# Filters whose rows are remembered; a large set of URIs takes milliseconds to turn into rows.
+_FILTERS = 64
+
+
+class Searcher:
+    """One version of an index, asked; safe to share between threads.
+
+    Args:
+        opened: the version.
+    """
+
+    def __init__(self, opened: IndexVersion) -> None:
+        self.opened = opened
+        self.rows = lru_cache(_FILTERS)(self._find_rows)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Clean and embed texts.
+
+        Raises:
+            QueryError: one is empty or no string.
+        """
+        return self.opened.encoder.encode([clean_query(text, position) for position, text in enumerate(texts)])
+
+    def search(self, texts: Sequence[str], k: int, kind: str, where: Filter) -> list[list[Hit]]:
+        """Find the concepts nearest to each text (see `JobSearch.search_many`)."""
+        wanted = self.check(k, kind)
+        cleaned = [clean_query(text, position) for position, text in enumerate(texts)]
+        self.rows(wanted, where)  # a filter that cannot be is told without a query, too
+        found: list[list[Hit]] = []
+        for start in range(0, len(cleaned), _BATCH):
+            vectors = self.opened.encoder.encode(cleaned[start : start + _BATCH])
+            found.extend(self.hits(entries) for entries in self.nearest(vectors, k, wanted, where))
+        return found
+
+    def nearest(self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter) -> list[list[Found]]:
+        """Find the k concepts nearest to each vector, as (cosine, row of the label)."""
+        rows = self.rows(kind, where)
+        return nearest_concepts(self.opened.vectors, self.opened.labels, vectors, k, rows, where.least)
+
+    def hits(self, entries: Iterable[Found]) -> list[Hit]:
+        """Turn (cosine, row) into hits, ranked in the order given."""
+        return [self._hit(rank, *entry) for rank, entry in enumerate(entries, start=1)]
+
+    def concept(self, uri: str) -> int:
+        """Return the number of the concept with this URI.
+
+        Raises:
+            QueryError: the index does not hold it.
+        """
+        number = self.opened.labels.concept(uri)
+        if number is None:
+            raise QueryError(f"index {self.opened.name!r} holds no concept {uri!r}; take a URI from a hit")
+        return number
+
+    def check(self, k: int, kind: str) -> Kind | None:
+        """Check k and kind, and return the kind, None for both.
+
+        Raises:
+            QueryError: k or kind cannot be.
+        """
+        if kind not in KIND_FILTERS:
+            raise QueryError(f"kind is {kind!r}, expected one of {', '.join(KIND_FILTERS)}")
+        wanted = next((known for known in KINDS if known == kind), None)
+        most = self.opened.labels.concepts(wanted)
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
+            what = f"{wanted}s" if wanted else "concepts"
+            raise QueryError(
+                f"k is {k!r}, expected a whole number from 1 to {most} (the {what} in index {self.opened.name!r})"
+            )
+        return wanted
+
+    def cosines(self, concepts: Sequence[int], vector: Embeddings) -> list[float]:
+        """Return the best cosine of each concept's labels with one vector of shape (dim,)."""
+        labels, embeddings = self.opened.labels, self.opened.vectors.embeddings
+        return [float(np.max(embeddings[slice(*labels.rows_of(number))] @ vector)) for number in concepts]
+
+    def _find_rows(self, kind: Kind | None, where: Filter) -> Rows:
+        return where.rows(self.opened.labels, kind)
+
+    def _hit(self, rank: int, score: float, row: int) -> Hit:
+        labels = self.opened.labels
+        concept = int(labels.concept_of[row])
+        language = labels.language_of(row)
+        return Hit(
+            rank=rank,
+            score=score,
+            uri=labels.uris[concept],
+            kind=labels.kind_of(concept),
+            label=labels.texts[labels.preferred_row(concept, language)],
+            matched_label=labels.texts[row],
+            language=language,
+        )
+
+
+def clean_query(query: str, position: int = 0) -> str:
+    """Clean a query as labels are cleaned.
+
+    Args:
+        query: what was typed.
+        position: its place among those given, from 0, for the error.
+
+    Raises:
+        QueryError: it is empty or no string.
+    """
+    if not isinstance(query, str):
+        raise QueryError(f"query {position + 1} is {type(query).__name__}, expected a string")
+    cleaned = clean_label(query)
+    if not cleaned:
+        raise QueryError(f"query {position + 1} is empty ({query!r}); type a job title or a skill")
+    return cleaned
