@@ -1,13 +1,15 @@
 """Titles to skills and skills to titles: ESCO's relations where there are some, nearness of labels where not.
 
-A title is first matched with occupations, each weighted by how near it is; what these need is recommended, essential
-skills with weight 1, optional ones with less. Skills whose labels are near the title itself come in by their cosine.
-Both are put together as if independent: 1 - (1 - relation)·(1 - share·cosine). `tests/benchmarks/recommend.py`
-measures it on relations held out.
+A title is matched with the nearest occupations, and what these need is recommended: the mean over them, the nearer
+ones counting more. Skills are matched with the nearest skills, themselves first, since what nearly the same skill is
+needed for is a hint too; an occupation scores by the best match of each skill asked with, rare skills counting more.
+Nearness of the labels themselves comes in by its cosine, as if independent: 1 - (1 - relation)·(1 - share·cosine).
+Constants were chosen on held-out relations: `tests/benchmarks/recommend.py`.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,12 +22,18 @@ from jobsearch.hits import Recommendation
 from jobsearch.searcher import Searcher
 from jobsearch.taxonomy.model import Kind
 
-# Concepts that a text is matched with, and how fast their weight falls with the cosine.
-_MATCHES = 10
-_TEMPERATURE = 0.05
+# Occupations that a title is matched with, and how fast their weight falls with the cosine.
+_OCCUPATIONS = 10
+_OCCUPATION_TEMPERATURE = 0.3
+# The same for skills.
+_SKILLS = 100
+_SKILL_TEMPERATURE = 0.4
 _OPTIONAL = 0.5
-# What a cosine of 1 counts against an essential relation of a certain match.
-_SHARE = 0.5
+# Added to the rarity, so that a skill that every occupation needs still counts.
+_COMMON = 0.1
+# What a cosine of 1 counts against a certain relation, for skills and for titles.
+_SKILL_SHARE = 0.5
+_TITLE_SHARE = 1.0
 # Concepts that are near by their labels, considered for each one wanted.
 _NEAR = 4
 
@@ -38,10 +46,12 @@ def recommend_skills(searcher: Searcher, title: str, k: int, where: Filter) -> l
     searcher.check(k, "skill")
     vector = searcher.embed([title])
     related: _Related = defaultdict(dict)
-    for occupation, weight in _matches(searcher, vector, "occupation"):
+    matches = _matches(searcher, vector, "occupation", _OCCUPATIONS, _OCCUPATION_TEMPERATURE)
+    total = sum(matches.values())
+    for occupation, weight in matches.items():
         for skill, strength in _needs(searcher, occupation):
-            related[skill][occupation] = weight * strength
-    return _merge(searcher, vector[0], related, "skill", k, where)
+            related[skill][occupation] = strength * weight / total
+    return _merge(searcher, vector[0], related, "skill", _SKILL_SHARE, k, where)
 
 
 def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: Filter) -> list[Recommendation]:
@@ -56,26 +66,41 @@ def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: F
         for skill, number in zip(skills, known, strict=True)
     ]
     vectors = searcher.embed(texts)
-    related: _Related = defaultdict(dict)
+    found = []
     for number, vector in zip(known, vectors, strict=True):
-        matches = _matches(searcher, vector[None], "skill") if number is None else [(number, 1.0)]
-        for skill, weight in matches:
+        matches = _matches(searcher, vector[None], "skill", _SKILLS, _SKILL_TEMPERATURE)
+        found.append(matches if number is None else {**matches, number: 1.0})
+    rarities = [_rarity(searcher, matches) for matches in found]
+    related: _Related = defaultdict(dict)
+    for matches, rarity in zip(found, rarities, strict=True):
+        best: dict[int, tuple[float, int]] = {}
+        for skill, weight in matches.items():
             for occupation, strength in _needs(searcher, skill):
-                part = weight * strength / len(texts)
-                related[occupation][skill] = related[occupation].get(skill, 0.0) + part
+                best[occupation] = max(best.get(occupation, (0.0, 0)), (weight * strength, skill))
+        for occupation, (part, skill) in best.items():
+            by = related[occupation]
+            by[skill] = by.get(skill, 0.0) + part * rarity / sum(rarities)
     mean = vectors.mean(axis=0)
-    return _merge(searcher, mean / np.linalg.norm(mean), related, "occupation", k, where)
+    return _merge(searcher, mean / np.linalg.norm(mean), related, "occupation", _TITLE_SHARE, k, where)
 
 
-def _matches(searcher: Searcher, vector: Embeddings, kind: Kind) -> list[tuple[int, float]]:
-    """Return the concepts nearest to a vector (1, dim) that have relations, with weights that sum to 1."""
-    if not searcher.opened.labels.concepts(kind) or not _MATCHES:
-        return []
-    found = searcher.nearest(vector, min(_MATCHES, searcher.opened.labels.concepts(kind)), kind, EVERYTHING)[0]
-    cosines = np.array([score for score, _ in found])
-    weights = np.exp((cosines - cosines.max(initial=-1)) / _TEMPERATURE)
-    concepts = [int(searcher.opened.labels.concept_of[row]) for _, row in found]
-    return list(zip(concepts, (weights / weights.sum()).tolist(), strict=True))
+def _matches(searcher: Searcher, vector: Embeddings, kind: Kind, most: int, temperature: float) -> dict[int, float]:
+    """Return the concepts nearest to a vector (1, dim), each with a weight: 1 for a cosine of 1, falling with it."""
+    labels = searcher.opened.labels
+    most = min(most, labels.concepts(kind))
+    if not most:
+        return {}
+    found = searcher.nearest(vector, most, kind, EVERYTHING)[0]
+    return {int(labels.concept_of[row]): math.exp((min(score, 1.0) - 1) / temperature) for score, row in found}
+
+
+def _rarity(searcher: Searcher, matches: Mapping[int, float]) -> float:
+    """Return how telling a skill is, by how many occupations need its best match (inverse document frequency)."""
+    labels = searcher.opened.labels
+    if not matches:
+        return 1.0
+    needed = len(labels.related(max(matches, key=lambda number: (matches[number], -number)))[0])
+    return math.log((labels.linked_occupations + 1) / (needed + 1)) + _COMMON
 
 
 def _needs(searcher: Searcher, concept: int) -> Iterable[tuple[int, float]]:
@@ -88,6 +113,7 @@ def _merge(
     vector: Embeddings,
     related: Mapping[int, Mapping[int, float]],
     kind: Kind,
+    share: float,
     k: int,
     where: Filter,
 ) -> list[Recommendation]:
@@ -100,7 +126,7 @@ def _merge(
     rest = [number for number in linked if number not in cosines]
     cosines.update(zip(rest, searcher.cosines(rest, vector), strict=True))
     scores = {
-        number: 1 - (1 - sum(related.get(number, {}).values())) * (1 - _SHARE * max(0.0, cosine))
+        number: 1 - (1 - sum(related.get(number, {}).values())) * (1 - share * min(1.0, max(0.0, cosine)))
         for number, cosine in cosines.items()
     }
     kept = [number for number, score in scores.items() if score >= where.least]

@@ -175,6 +175,11 @@ class LabelTable:
         found = np.flatnonzero(self._columns[own] == concept)
         return self._columns[other][found], self._columns["relation_essential"][found]
 
+    @cached_property
+    def linked_occupations(self) -> int:
+        """How many occupations have skills."""
+        return len(np.unique(self._columns["relation_occupation"]))
+
     def preferred_row(self, concept: int, language: str) -> int:
         """Return the row of a concept's preferred label in `language`, else of its first one."""
         start, stop = self.rows_of(concept)

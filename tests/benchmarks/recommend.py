@@ -33,12 +33,21 @@ FOLDS = 5
 K = 10
 ASKED = 5
 SEED = 0
+SWEEP = {
+    "_OCCUPATIONS": (5, 20, 40),
+    "_OCCUPATION_TEMPERATURE": (0.1, 0.2),
+    "_SKILLS": (30, 300),
+    "_SKILL_TEMPERATURE": (0.2, 0.3, 0.5),
+    "_SKILL_SHARE": (0.25, 0.75, 1.0),
+    "_TITLE_SHARE": (0.5, 0.75),
+    "_COMMON": (0.02, 1.0),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", default="esco-en")
-    parser.add_argument("--sweep", action="store_true", help="also try other values of the four constants")
+    parser.add_argument("--sweep", action="store_true", help="also try other values of the constants")
     arguments = parser.parse_args()
     opened = JobSearch.open(arguments.index).opened
     taxonomy = unpack_taxonomy(opened.labels, Source("t", "1", "benchmark"))
@@ -49,25 +58,20 @@ def main() -> None:
     skills = list(_skill_cases(taxonomy, opened, vector_of, linked))
     variants: list[tuple[str, dict[str, float]]] = [
         ("both (shipped)", {}),
-        ("relations alone", {"_SHARE": 0.0}),
-        ("vectors alone", {"_MATCHES": 0}),
+        ("relations alone", {"_SKILL_SHARE": 0.0, "_TITLE_SHARE": 0.0}),
+        ("vectors alone", {"_OCCUPATIONS": 0, "_SKILLS": 0}),
     ]
     if arguments.sweep:
-        for name, values in {
-            "_MATCHES": (3, 5, 20, 40),
-            "_TEMPERATURE": (0.02, 0.1, 0.2),
-            "_OPTIONAL": (0.25, 0.75, 1.0),
-            "_SHARE": (0.1, 0.25, 0.75, 1.0),
-        }.items():
+        for name, values in SWEEP.items():
             variants += [(f"{name} {value}", {name: value}) for value in values]
-    print(f"{'':24}  titles→skills P@10  nDCG@10   skills→titles MRR@10  R@10")
+    print(f"{'':27}  titles→skills P@10  nDCG@10   skills→titles MRR@10  R@10")
     for name, constants in variants:
         shipped = {key: getattr(recommend, key) for key in constants}
         for key, value in constants.items():
             setattr(recommend, key, value)
         found, gains = np.mean([_judge_skills(*case) for case in titles], axis=0)
         ranks, recalled = np.mean([_judge_titles(*case) for case in skills], axis=0)
-        print(f"{name:24}  {found:18.4f}  {gains:7.4f}  {ranks:21.4f}  {recalled:.4f}", flush=True)
+        print(f"{name:27}  {found:18.4f}  {gains:7.4f}  {ranks:21.4f}  {recalled:.4f}", flush=True)
         for key, value in shipped.items():
             setattr(recommend, key, value)
 
