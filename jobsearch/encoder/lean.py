@@ -35,12 +35,19 @@ _BATCH_TOKENS = 1024
 # Below this it costs more to start threads than to work.
 _PARALLEL_TOKENS = 2 * _BATCH_TOKENS
 _GAP = 2
+# Width of a row of the token table: embedding, three x, products with 2 + 3 + 5 window places.
+_TOKEN_ROW = arch.TOKEN_WIDTH + (len(arch.ORDERS) + sum(arch.ORDERS)) * arch.BRANCH_WIDTH
+# Calls with at most so many distinct tokens, which queries are, remember their rows: 15 KB each, 31 MB in all.
+_REMEMBER_TOKENS = 64
+_MOST_REMEMBERED = 2048
 
 
 @dataclass(frozen=True)
 class _Branch:
     order: int
     left: int
+    x: slice  # columns of the token table, see LeanEncoder._tokens
+    products: slice
     gamma: Floats
     beta: Floats
     w1: Floats  # (256, order * 256): products of one position with all window places at once
@@ -66,7 +73,8 @@ class LeanEncoder(WeightSetEncoder):
         tensors = weights.tensors
         self._projection = np.concatenate([tensors[arch.branch_names(n)["proj"]] for n in arch.ORDERS], axis=1)
         self._projection_bias = np.concatenate([tensors[arch.branch_names(n)["proj_bias"]] for n in arch.ORDERS])
-        self._branches = [_branch(weights, order) for order in arch.ORDERS]
+        self._branches = list(_branches(weights))
+        self._known: dict[int, Floats] = {}
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts (see `protocol.Encoder.encode`); equal texts in one call are computed once."""
@@ -103,8 +111,7 @@ class LeanEncoder(WeightSetEncoder):
         lengths = np.array([len(sentence) for sentence in ids])
         tokens = np.concatenate([np.asarray(sentence, np.int64) for sentence in ids])
         distinct, token = np.unique(tokens, return_inverse=True)
-        embedded = table_rows(self._weights.tensors, distinct)
-        normalised = self._project(embedded)
+        table = self._remembered(distinct) if len(distinct) <= _REMEMBER_TOKENS else self._tokens(distinct)
         # Place of each token in a run that has _GAP empty places before, between and after the sentences.
         place = np.arange(len(tokens)) + _GAP * (np.repeat(np.arange(len(ids)), lengths) + 1)
         places = len(tokens) + _GAP * (len(ids) + 1)
@@ -112,26 +119,49 @@ class LeanEncoder(WeightSetEncoder):
         token_at[place] = token
 
         features = np.empty((len(tokens), arch.FEATURES), np.float32)
-        features[:, : arch.TOKEN_WIDTH] = embedded[token]
+        features[:, : arch.TOKEN_WIDTH] = table[token, : arch.TOKEN_WIDTH]
         for position, branch in enumerate(self._branches):
             start = arch.TOKEN_WIDTH + position * arch.BRANCH_WIDTH
-            x = normalised[:, position]
-            features[:, start : start + arch.BRANCH_WIDTH] = _convolve(branch, x, token, token_at, place)
+            features[:, start : start + arch.BRANCH_WIDTH] = _convolve(branch, table, token, token_at, place)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         return self._pool(features, starts, lengths)
 
-    def _project(self, embedded: Floats) -> Floats:
-        """Return x of the three branches, (distinct tokens, 3, 256): projected, then each normalised on its own."""
+    def _remembered(self, distinct: npt.NDArray[np.int64]) -> Floats:
+        """Return `_tokens(distinct)`, taking the rows of tokens that came before from memory."""
+        wanted = distinct.tolist()
+        known = self._known
+        missing = [token for token in wanted if token not in known]
+        if missing:
+            if len(known) + len(missing) > _MOST_REMEMBERED:
+                # Emptied whole: calls under way in other threads keep the dictionary that they began with.
+                known = self._known = {token: known[token] for token in wanted if token in known}
+            known.update(zip(missing, self._tokens(np.array(missing)), strict=False))
+        table = np.zeros((len(wanted) + 1, _TOKEN_ROW), np.float32)
+        np.stack([known[token] for token in wanted], out=table[:-1])
+        return table
+
+    def _tokens(self, distinct: npt.NDArray[np.int64]) -> Floats:
+        """Return all that depends on one token alone: a row each, and a last row of zeros for an empty place.
+
+        Columns: the embedding (512), then x of the three branches (256 each: projected, then each normalised on its
+        own), then the products of x with all places of each branch's first window.
+        """
+        table = np.zeros((len(distinct) + 1, _TOKEN_ROW), np.float32)
+        embedded = table_rows(self._weights.tensors, distinct)
         x: Floats = embedded @ self._projection
         x += self._projection_bias
         x = x.reshape(len(x), len(arch.ORDERS), arch.BRANCH_WIDTH)
         x -= x.mean(axis=-1, keepdims=True)
         variance = np.einsum("ubi,ubi->ub", x, x) / np.float32(arch.BRANCH_WIDTH)
         x /= np.sqrt(variance + np.float32(arch.EPSILON))[..., None]
+        rows = table[:-1]
+        rows[:, : arch.TOKEN_WIDTH] = embedded
         for position, branch in enumerate(self._branches):
             x[:, position] *= branch.gamma
             x[:, position] += branch.beta
-        return x
+            rows[:, branch.x] = x[:, position]
+            np.matmul(x[:, position], branch.w1, out=rows[:, branch.products])
+        return table
 
     def _pool(self, features: Floats, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Embeddings:
         """LayerNorm over all features, sum over each sentence, then the top layers."""
@@ -154,7 +184,7 @@ class LeanEncoder(WeightSetEncoder):
 
 def _convolve(
     branch: _Branch,
-    x: Floats,
+    table: Floats,
     token: npt.NDArray[np.int64],
     token_at: npt.NDArray[np.int64],
     place: npt.NDArray[np.int64],
@@ -162,20 +192,19 @@ def _convolve(
     """Both residual convolutions of one branch: c of shape (tokens, 256).
 
     Args:
-        x: (distinct tokens, 256).
-        token: index into x of each token.
-        token_at: the same for each place of the run with gaps; len(x) where the place is empty.
+        table: what depends on one token alone (see `LeanEncoder._tokens`).
+        token: row of each token.
+        token_at: the same for each place of the run with gaps; the last row where the place is empty.
         place: each token's place in that run.
     """
     order, left, width = branch.order, branch.left, arch.BRANCH_WIDTH
-    products = np.zeros((len(x) + 1, order, width), np.float32)
-    np.matmul(x, branch.w1, out=products[:-1].reshape(len(x), order * width))
-    h = products[token_at[place - left], 0]
+    first = branch.products.start
+    h = table[token_at[place - left], first : first + width]
     for k in range(1, order):
-        h += products[token_at[place - left + k], k]
+        h += table[token_at[place - left + k], first + k * width : first + (k + 1) * width]
     h += branch.b1
     np.maximum(h, 0, out=h)
-    h += x[token]
+    h += table[token, branch.x]
 
     run = np.zeros((len(token_at), width), np.float32)
     run[place] = h
@@ -190,19 +219,25 @@ def _convolve(
     return c
 
 
-def _branch(weights: WeightSet, order: int) -> _Branch:
-    part = {key: weights.tensors[name] for key, name in arch.branch_names(order).items()}
+def _branches(weights: WeightSet) -> Iterator[_Branch]:
     width = arch.BRANCH_WIDTH
-    return _Branch(
-        order=order,
-        left=arch.LEFT_CONTEXT[order],
-        gamma=part["gamma"],
-        beta=part["beta"],
-        w1=part["w1"].reshape(order, width, width).transpose(1, 0, 2).reshape(width, order * width),
-        b1=part["b1"],
-        w2=part["w2"],
-        b2=part["b2"],
-    )
+    x = arch.TOKEN_WIDTH
+    products = x + len(arch.ORDERS) * width
+    for order in arch.ORDERS:
+        part = {key: weights.tensors[name] for key, name in arch.branch_names(order).items()}
+        yield _Branch(
+            order=order,
+            left=arch.LEFT_CONTEXT[order],
+            x=slice(x, x + width),
+            products=slice(products, products + order * width),
+            gamma=part["gamma"],
+            beta=part["beta"],
+            w1=part["w1"].reshape(order, width, width).transpose(1, 0, 2).reshape(width, order * width),
+            b1=part["b1"],
+            w2=part["w2"],
+            b2=part["b2"],
+        )
+        x, products = x + width, products + order * width
 
 
 def _batches(ids: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:

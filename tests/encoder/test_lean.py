@@ -16,6 +16,7 @@ from reference import Reference
 from texts import LABELS, LONG, NASTY
 from threadpoolctl import threadpool_info
 
+from jobsearch.encoder import lean as lean_module
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.weights import WeightSet
@@ -176,7 +177,34 @@ def test_mapped_weights_give_the_same(saved_base: Path, lean: LeanEncoder) -> No
     from jobsearch.encoder.library import open_encoder
 
     opened = open_encoder(saved_base)
-    assert np.array_equal(opened.encode(LABELS), lean.encode(LABELS))
+    assert abs(opened.encode(LABELS) - lean.encode(LABELS)).max() < 1e-6
+
+
+def test_what_is_remembered_of_tokens_changes_nothing(base_weights: WeightSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = LeanEncoder(base_weights).encode(LABELS)  # together: more tokens than a call remembers
+    asked: list[int] = []
+    for most in (2048, 12):  # all are kept; and memory is emptied with nearly every text
+        monkeypatch.setattr(lean_module, "_MOST_REMEMBERED", most)
+        encoder = LeanEncoder(base_weights)
+        tokens = encoder._tokens
+        monkeypatch.setattr(encoder, "_tokens", lambda distinct, f=tokens: asked.append(len(distinct)) or f(distinct))
+        for _ in range(2):
+            alone = np.concatenate([encoder.encode([label]) for label in LABELS])
+            assert abs(alone - expected).max() < 1e-6
+        assert len(encoder._known) <= max(most, 64)
+        if most == 2048:
+            assert sum(asked) == len(encoder._known)  # each token was computed once
+
+
+def test_threads_share_what_is_remembered(base_weights: WeightSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lean_module, "_MOST_REMEMBERED", 40)
+    encoder = LeanEncoder(base_weights)
+    expected = LeanEncoder(base_weights).encode(LABELS)
+    texts = [*enumerate(LABELS)] * 20
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda text: encoder.encode([text[1]])[0], texts))
+    for (number, label), vector in zip(texts, found, strict=True):
+        assert abs(vector - expected[number]).max() < 1e-6, label
 
 
 def test_one_bare_string_is_refused(lean: LeanEncoder) -> None:
