@@ -196,7 +196,7 @@ class JobSearch:
             k occupations, best first, or fewer where fewer are left by `where`.
 
         Raises:
-            QueryError: there are no skills, one is empty, or k or the filter cannot be.
+            QueryError: there are no skills, one is empty or an occupation, or k or the filter cannot be.
         """
         return recommend_titles(self._searcher, skills, k, where or EVERYTHING)
 

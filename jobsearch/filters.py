@@ -44,6 +44,8 @@ class Filter:
     def __post_init__(self) -> None:
         if self.isco is not None and not (isinstance(self.isco, str) and _ISCO.match(self.isco)):
             raise QueryError(f"isco is {self.isco!r}, expected an ISCO-08 code of one to four digits, such as '251'")
+        if self.language is not None and not isinstance(self.language, str):
+            raise QueryError(f"language is {self.language!r}, expected a code of two letters, such as 'en'")
         if self.min_score is not None and not _is_cosine(self.min_score):
             raise QueryError(f"min_score is {self.min_score!r}, expected a cosine, a number from -1 to 1")
         # Frozen sets, so that a filter can be hashed and remembered, and no caller can change it later.
@@ -94,9 +96,9 @@ def _is_cosine(value: object) -> bool:
 def _uris(name: str, uris: Collection[str]) -> frozenset[str]:
     if isinstance(uris, (str, bytes)) or not isinstance(uris, Collection):
         raise QueryError(f"{name} is {uris!r:.60}, expected a collection of URIs")
-    wrong = next((uri for uri in uris if not isinstance(uri, str)), None)
-    if wrong is not None:
-        raise QueryError(f"{name} holds {wrong!r:.60}, expected URIs only")
+    wrong = [uri for uri in uris if not isinstance(uri, str)]
+    if wrong:
+        raise QueryError(f"{name} holds {wrong[0]!r:.60}, expected URIs only")
     return frozenset(uris)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,6 +62,9 @@ def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: F
         raise QueryError(f"skills is {skills!r}, expected a list of at least one skill, as texts or URIs")
     labels = searcher.opened.labels
     known = [labels.concept(skill) if isinstance(skill, str) else None for skill in skills]
+    for asked, number in zip(skills, known, strict=True):
+        if number is not None and labels.kind_of(number) != "skill":
+            raise QueryError(f"skills holds the occupation {asked!r}, expected skills, as texts or URIs")
     texts = [
         skill if number is None else labels.texts[labels.rows_of(number)[0]]
         for skill, number in zip(skills, known, strict=True)
@@ -119,6 +123,7 @@ def _merge(
 ) -> list[Recommendation]:
     """Put relations and nearness together and return the k best concepts of that kind that the filter leaves."""
     labels = searcher.opened.labels
+    least, where = where.least, replace(where, min_score=None)  # it is about the score below, not the cosine
     near = searcher.nearest(vector[None], min(_NEAR * k, labels.concepts(kind)), kind, where)[0]
     cosines = {int(labels.concept_of[row]): score for score, row in near}
     allowed = searcher.rows(kind, where)
@@ -129,7 +134,7 @@ def _merge(
         number: 1 - (1 - sum(related.get(number, {}).values())) * (1 - share * min(1.0, max(0.0, cosine)))
         for number, cosine in cosines.items()
     }
-    kept = [number for number, score in scores.items() if score >= where.least]
+    kept = [number for number, score in scores.items() if score >= least]
     kept.sort(key=lambda number: (-scores[number], number))
     near_numbers = {int(labels.concept_of[row]) for _, row in near}
     return [

@@ -104,7 +104,7 @@ class Searcher:
         language = labels.language_of(row)
         return Hit(
             rank=rank,
-            score=score,
+            score=max(-1.0, min(score, 1.0)),  # float32 rounding leads a little out of what a cosine can be
             uri=labels.uris[concept],
             kind=labels.kind_of(concept),
             label=labels.texts[labels.preferred_row(concept, language)],

@@ -21,6 +21,7 @@ from jobsearch.cli.index import index
 from jobsearch.cli.models import models
 from jobsearch.cli.pairs import pairs
 from jobsearch.cli.search import search
+from jobsearch.cli.serve import serve
 from jobsearch.cli.shell import shell
 from jobsearch.cli.tune import tune
 from jobsearch.errors import JobSearchError
@@ -66,7 +67,7 @@ def cli(ctx: click.Context) -> None:
         ctx.invoke(shell)
 
 
-for command in (search, shell, compare, pairs, tune, models, index, esco, evaluate, doctor):
+for command in (search, shell, compare, pairs, tune, models, index, esco, evaluate, serve, doctor):
     command.no_args_is_help = False  # a group alone is wrong usage, told in one line
     cli.add_command(command)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from jobsearch.cli.common import hits_wanted, json_option, k_option, print_json
 from jobsearch.cli.opening import open_encoder_engine
+from jobsearch.reporting import comparison_record, encoder_record
 
 if TYPE_CHECKING:
-    from jobsearch.comparison import Comparison
     from jobsearch.engine import JobSearch
     from jobsearch.hits import KindFilter
 
@@ -60,7 +60,9 @@ def compare(
     if path:
         summary = summarise(compared, expected)
         if as_json:
-            print_json({"base": _encoder(before), "tuned": _encoder(after), **summary.to_dict()})
+            print_json(
+                {"base": encoder_record(before.opened), "tuned": encoder_record(after.opened), **summary.to_dict()}
+            )
         else:
             from jobsearch.cli.compare_render import print_summary
 
@@ -68,7 +70,7 @@ def compare(
         return
     for position, one in enumerate(compared):
         if as_json:
-            print_json(_record(before, after, one), indent=None)
+            print_json(comparison_record(before.opened, after.opened, one), indent=None)
         else:
             from jobsearch.cli.compare_render import print_comparison
 
@@ -117,20 +119,3 @@ def open_both(base: str = "use", tuned: str | None = None) -> tuple[JobSearch, J
     if tuned is None:
         raise EncoderError("there is no tuned encoder yet; run `jobsearch tune`, or name one with --tuned")
     return open_encoder_engine(base), open_encoder_engine(tuned)
-
-
-def _encoder(engine: JobSearch) -> dict[str, Any]:
-    opened = engine.opened
-    return {
-        "name": opened.encoder.name,
-        "fingerprint": opened.encoder.fingerprint,
-    }
-
-
-def _record(before: JobSearch, after: JobSearch, one: Comparison) -> dict[str, Any]:
-    return {
-        "query": one.query,
-        "base": {"encoder": _encoder(before), "hits": [hit.to_dict() for hit in one.base]},
-        "tuned": {"encoder": _encoder(after), "hits": [hit.to_dict() for hit in one.tuned]},
-        "moves": [move.to_dict() for move in one.moves],
-    }

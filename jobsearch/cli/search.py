@@ -6,16 +6,16 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from jobsearch.cli.common import hits_wanted, json_option, k_option, print_json, stdin_lines
 from jobsearch.cli.opening import open_engine
+from jobsearch.reporting import search_record
 
 if TYPE_CHECKING:
-    from jobsearch.engine import JobSearch
-    from jobsearch.hits import Hit, KindFilter
+    from jobsearch.hits import KindFilter
 
 _MOST_AT_ONCE = 256
 
@@ -63,28 +63,18 @@ def search(
         if query == "-":
             for batch in _lines():
                 for text, hits in zip(batch, engine.search_many(batch, most, wanted, where), strict=True):
-                    print_json(_record(engine, text, hits), indent=None)
+                    print_json(search_record(engine.opened, text, hits), indent=None)
                 sys.stdout.flush()
             continue
         hits = engine.search(query, most, wanted, where)
         if as_json or streamed:
-            print_json(_record(engine, query, hits), indent=None)
+            print_json(search_record(engine.opened, query, hits), indent=None)
         else:
             from jobsearch.cli.render import print_hits
 
             if position:
                 click.echo()
             print_hits(query, hits, several=len(queries) > 1)
-
-
-def _record(engine: JobSearch, query: str, hits: list[Hit]) -> dict[str, Any]:
-    opened = engine.opened
-    return {
-        "query": query,
-        "index": {"name": opened.name, "version": opened.version},
-        "encoder": {"name": opened.encoder.name, "fingerprint": opened.encoder.fingerprint},
-        "hits": [hit.to_dict() for hit in hits],
-    }
 
 
 def _lines() -> Iterator[list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -82,23 +84,29 @@ def _kind(place: str, value: str) -> Kind | None:
 
 def _read(path: Path, required: tuple[str, ...], known: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """Return (number, cells by column) of each row that is not blank; the header is row 1."""
-    import pandas as pd
-
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise IndexingError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise IndexingError(f"{path} cannot be read ({error.strerror or error}); check the path") from error
-    except ValueError as error:  # pandas' parser errors are such
+    try:
+        table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), strict=True)]
+    except csv.Error as error:
         raise IndexingError(f"{path} is no CSV ({error}); expected the columns {', '.join(known)}") from error
-    columns = [str(column).strip() for column in table.columns]
-    missing = [column for column in required if column not in columns]
-    unknown = [column for column in columns if column not in known]
-    if missing or unknown:
+    columns, *rows = table or [[]]
+    if len(set(columns)) < len(columns) or not set(required) <= set(columns) <= set(known):
         raise IndexingError(
-            f"{path} has the columns {', '.join(columns)}; expected {', '.join(required)}"
+            f"{path} has the columns {', '.join(columns) or 'of an empty file'}; expected {', '.join(required)}"
             + (f", and if wanted {', '.join(c for c in known if c not in required)}" if known != required else "")
         )
-    rows = ([str(cell).strip() for cell in cells] for cells in table.itertuples(index=False))
-    return [(number, dict(zip(columns, row, strict=True))) for number, row in enumerate(rows, start=2) if any(row)]
+    found = []
+    for number, row in enumerate(rows, start=2):
+        if len(row) > len(columns):
+            raise IndexingError(
+                f"{path}, row {number}: {len(row)} cells for {len(columns)} columns; "
+                "put quotation marks around a text that has a comma in it"
+            )
+        if any(row):
+            found.append((number, dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=True))))
+    return found

@@ -18,6 +18,9 @@ from jobsearch.index.labels import LabelTable
 from jobsearch.index.manifest import EDITS
 from jobsearch.taxonomy.model import Concept, Group, Kind, Relation, Source, Taxonomy
 
+# The records of each concept, by URI and language.
+_Records = dict[str, dict[str, Concept]]
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -80,17 +83,16 @@ def apply_edits(taxonomy: Taxonomy, edits: Iterable[Edit], *, strict: bool) -> T
         IndexingError: with `strict`, a concept or label to be removed is not there, or a label is added to a
             concept of another kind.
     """
-    records = {(concept.uri, concept.language): concept for concept in taxonomy.concepts}
-    kinds = {concept.uri: concept.kind for concept in taxonomy.concepts}
+    records: _Records = {uri: {record.language: record for record in own} for uri, own in taxonomy.by_uri.items()}
     for edit in edits:
         try:
-            (_add if edit.action == "add" else _remove)(edit, records, kinds)
+            (_add if edit.action == "add" else _remove)(edit, records)
         except IndexingError:
             if strict:
                 raise
     return Taxonomy.of(
         taxonomy.source,
-        list(records.values()),
+        [record for own in records.values() for record in own.values()],
         relations=taxonomy.relations,
         skill_relations=taxonomy.skill_relations,
         groups=taxonomy.groups,
@@ -118,39 +120,36 @@ def unpack_taxonomy(labels: LabelTable, source: Source) -> Taxonomy:
     return Taxonomy.of(source, concepts, relations=relations, groups=groups)
 
 
-def _add(edit: Edit, records: dict[tuple[str, str], Concept], kinds: dict[str, Kind]) -> None:
-    kind = kinds.setdefault(edit.uri, edit.kind or "occupation")
+def _add(edit: Edit, records: _Records) -> None:
+    own = records.get(edit.uri, {})
+    first = next(iter(own.values()), None)
+    kind = first.kind if first else edit.kind or "occupation"
     if edit.kind not in (kind, None):
         raise IndexingError(f"{edit.uri} is of kind {kind} and label {edit.label!r} is added to it as {edit.kind}")
-    known = records.get((edit.uri, edit.language))
+    known = own.get(edit.language)
     if known is None:
-        isco = edit.isco_group or next((c.isco_group for (uri, _), c in records.items() if uri == edit.uri), None)
-        records[edit.uri, edit.language] = Concept(edit.uri, kind, edit.label, (), edit.language, isco)
-        return
-    labels = [label for label in known.labels if label != edit.label]
-    labels.insert(0 if edit.preferred or edit.label == known.preferred_label else len(labels), edit.label)
-    records[edit.uri, edit.language] = replace(
-        known,
-        preferred_label=labels[0],
-        alternative_labels=tuple(labels[1:]),
-        isco_group=edit.isco_group or known.isco_group,
-    )
+        own[edit.language] = Concept(edit.uri, kind, edit.label, (), edit.language, first.isco_group if first else None)
+    else:
+        labels = [label for label in known.labels if label != edit.label]
+        labels.insert(0 if edit.preferred or edit.label == known.preferred_label else len(labels), edit.label)
+        own[edit.language] = replace(known, preferred_label=labels[0], alternative_labels=tuple(labels[1:]))
+    if edit.isco_group:  # a concept is in one group, whatever the language
+        own = {language: replace(record, isco_group=edit.isco_group) for language, record in own.items()}
+    records[edit.uri] = own
 
 
-def _remove(edit: Edit, records: dict[tuple[str, str], Concept], kinds: dict[str, Kind]) -> None:
-    own = [key for key in records if key[0] == edit.uri]
-    if not own:
+def _remove(edit: Edit, records: _Records) -> None:
+    own = records.get(edit.uri)
+    if own is None:
         raise IndexingError(f"there is no concept {edit.uri!r} to remove; take a URI from a hit")
     if not edit.label:
-        for key in own:
-            del records[key]
-        del kinds[edit.uri]
+        del records[edit.uri]
         return
-    holding = [key for key in own if edit.label in records[key].labels]
+    holding = [record for record in own.values() if edit.label in record.labels]
     if not holding:
         raise IndexingError(f"concept {edit.uri!r} has no label {edit.label!r} to remove")
-    for key in holding:
-        labels = [label for label in records[key].labels if label != edit.label]
-        if not labels:
-            raise IndexingError(f"{edit.label!r} is the only label of {edit.uri!r}; remove the concept instead")
-        records[key] = replace(records[key], preferred_label=labels[0], alternative_labels=tuple(labels[1:]))
+    if any(len(record.labels) == 1 for record in holding):
+        raise IndexingError(f"{edit.label!r} is the only label of {edit.uri!r}; remove the concept instead")
+    for record in holding:
+        preferred, *others = [label for label in record.labels if label != edit.label]
+        own[record.language] = replace(record, preferred_label=preferred, alternative_labels=tuple(others))

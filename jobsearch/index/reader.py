@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +60,16 @@ def open_version(directory: IndexDirectory, version: str | None = None) -> Index
 def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVersion:
     """Open a version by its folder (see `open_version`); the builder checks its work with this before publishing."""
     manifest = Manifest.read(path, mend)
-    manifest.verify_files(path, mend)
-    try:
-        # The files were just compared with the manifest: their own digests need not be computed again.
-        encoder = open_encoder(path / ENCODER, verify=False)
-    except EncoderError as error:
-        raise type(error)(f"the encoder of index {name!r}: {error}") from error
+    # Every file is compared with the manifest before it is opened, so the encoder need not check its own digests. Its
+    # tokenizer takes a while to load: the other files are verified meanwhile.
+    manifest.verify_files(path, mend, f"{ENCODER}/")
+    with ThreadPoolExecutor(1, thread_name_prefix="jobsearch-open") as pool:
+        opening = pool.submit(open_encoder, path / ENCODER, verify=False)
+        manifest.verify_files(path, mend, f"{ENCODER}/", others=True)
+        try:
+            encoder = opening.result()
+        except EncoderError as error:
+            raise type(error)(f"the encoder of index {name!r}: {error}") from error
     expected = manifest.encoder["fingerprint"]
     if encoder.fingerprint != expected or encoder.dim != manifest.dim:
         raise EncoderMismatchError(
