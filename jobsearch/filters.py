@@ -14,6 +14,7 @@ from jobsearch.index.labels import LabelTable
 from jobsearch.index.rows import Rows
 from jobsearch.taxonomy.model import Kind
 
+_ROUNDING = 1e-6
 _ISCO = re.compile(r"[0-9]{1,4}\Z")
 
 
@@ -55,8 +56,8 @@ class Filter:
 
     @property
     def least(self) -> float:
-        """The lowest score that a hit may have."""
-        return -math.inf if self.min_score is None else self.min_score
+        """The lowest score that a hit may have; float32 rounding is allowed for, so that an equal label reaches 1."""
+        return -math.inf if self.min_score is None else self.min_score - _ROUNDING
 
     def rows(self, labels: LabelTable, kind: Kind | None) -> Rows:
         """Return the rows of an index that the filter leaves.

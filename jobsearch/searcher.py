@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit
 from jobsearch.index.concepts import Found, nearest_concepts
+from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.rows import Rows
 from jobsearch.taxonomy.labels import clean_label
@@ -32,7 +33,8 @@ class Searcher:
 
     def __init__(self, opened: IndexVersion) -> None:
         self.opened = opened
-        self.rows = lru_cache(_FILTERS)(self._find_rows)
+        # Over the labels, not over `self`: a circle would keep a version that was left until Python looks for circles.
+        self.rows = lru_cache(_FILTERS)(partial(_find_rows, opened.labels))
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Clean and embed texts.
@@ -95,9 +97,6 @@ class Searcher:
         labels, embeddings = self.opened.labels, self.opened.vectors.embeddings
         return [float(np.max(embeddings[slice(*labels.rows_of(number))] @ vector)) for number in concepts]
 
-    def _find_rows(self, kind: Kind | None, where: Filter) -> Rows:
-        return where.rows(self.opened.labels, kind)
-
     def _hit(self, rank: int, score: float, row: int) -> Hit:
         labels = self.opened.labels
         concept = int(labels.concept_of[row])
@@ -111,6 +110,10 @@ class Searcher:
             matched_label=labels.texts[row],
             language=language,
         )
+
+
+def _find_rows(labels: LabelTable, kind: Kind | None, where: Filter) -> Rows:
+    return where.rows(labels, kind)
 
 
 def clean_query(query: str, position: int = 0) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from encoders import HashEncoder, Wrapped
 
+from jobsearch.encoder.library import open_encoder
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.engine import JobSearch
 from jobsearch.hits import Hit
+from jobsearch.index import reader
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import Manifest
 from jobsearch.index.reader import IndexVersion
@@ -115,6 +119,21 @@ def by_vector(vectors: Mapping[str, Sequence[float]]) -> Wrapped:
         return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
     return Wrapped(HashEncoder(dim=len(next(iter(vectors.values())))), encode=encode)
+
+
+@contextlib.contextmanager
+def opening_hash_encoders() -> Iterator[None]:
+    """Let versions be opened that carry a hash encoder; others are opened as ever."""
+
+    def open_any(path: Path, *, verify: bool) -> Encoder:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        if config["architecture"] == HashEncoder.name:
+            return HashEncoder.open(path)
+        return open_encoder(path, verify=verify)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "open_encoder", open_any)
+        yield
 
 
 def of_kind(kind: str) -> Callable[[Concept], bool]:

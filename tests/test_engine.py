@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brute_force import ESCO, ROLES, SOURCE, WORDS, BruteForce, engine_of, made_up, occupation, of_kind, skill
+from brute_force import (
+    ESCO,
+    ROLES,
+    SOURCE,
+    WORDS,
+    BruteForce,
+    engine_of,
+    made_up,
+    occupation,
+    of_kind,
+    opening_hash_encoders,
+    skill,
+)
 from encoders import HashEncoder, Wrapped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -23,10 +37,11 @@ from hypothesis import strategies as st
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.engine import JobSearch
 from jobsearch.errors import IndexCorruptError, IndexingError, IndexNotFoundError, QueryError
+from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, KindFilter
 from jobsearch.index.build import build_index
 from jobsearch.index.versions import IndexDirectory
-from jobsearch.taxonomy.model import KINDS, Relation, Taxonomy
+from jobsearch.taxonomy.model import KINDS, Concept, Relation, Taxonomy
 
 # --- against brute force ---------------------------------------------------------------------------------------
 
@@ -349,7 +364,86 @@ def test_a_hit_is_plain_data(engine: JobSearch) -> None:
     assert Hit(**again) == hit
 
 
-# --- versions, with the real encoder ---------------------------------------------------------------------------
+# --- vectors of texts ------------------------------------------------------------------------------------------
+
+
+def test_texts_are_embedded_as_queries_are(engine: JobSearch) -> None:
+    texts = ["night nurse", "  ba\u0308cker ", "x", "night nurse"]
+    vectors = engine.embed(texts)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (4, 512))
+    # Cleaned first: white space folded, and ä in one sign.
+    assert np.array_equal(vectors, HashEncoder().encode(["night nurse", "b\u00e4cker", "x", "night nurse"]))
+    assert engine.embed([]).shape == (0, 512)
+
+
+def test_what_cannot_be_embedded_is_refused(engine: JobSearch) -> None:
+    with pytest.raises(QueryError, match="embed takes a list of texts and got one string"):
+        engine.embed("cook")
+    with pytest.raises(QueryError, match="query 2 is empty"):
+        engine.embed(["cook", " "])
+    with pytest.raises(QueryError, match="query 1 is NoneType, expected a string"):
+        engine.embed([None])  # type: ignore[list-item]
+
+
+# --- concepts near a concept -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("uri", "own"), [(f"{ESCO}occupation/003", "occupation"), (f"{ESCO}skill/200", "skill")])
+@pytest.mark.parametrize("kind", [None, *KIND_FILTERS])
+@pytest.mark.parametrize("k", [1, 12, 90])
+def test_similar_concepts_are_those_of_brute_force(
+    engine: JobSearch, brute_force: BruteForce, uri: str, own: str, kind: KindFilter | None, k: int
+) -> None:
+    rows = [row for row, (concept, _, _) in enumerate(brute_force.rows) if concept.uri == uri]
+    assert len(rows) > 1  # several labels, so that their mean is none of them
+    mean = brute_force.vectors[rows].mean(axis=0)
+    cosines = brute_force.vectors @ (mean / np.linalg.norm(mean))
+    best: dict[str, float] = {}
+    for (concept, _, _), cosine in zip(brute_force.rows, cosines.tolist(), strict=True):
+        if concept.uri != uri and (kind or own) in ("all", concept.kind):
+            best[concept.uri] = max(cosine, best.get(concept.uri, -2.0))
+    hits = engine.similar(uri, k, kind)
+    # All others of its own kind are one fewer than there are.
+    assert len(hits) == min(k, len(best)) == (89 if (k, kind or own, own) == (90, "skill", "skill") else k)
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    assert [hit.score for hit in hits] == pytest.approx(sorted(best.values(), reverse=True)[: len(hits)], abs=1e-5)
+    for hit in hits:
+        assert hit.score == pytest.approx(best[hit.uri], abs=1e-5)
+
+
+def test_a_concept_is_not_similar_to_itself_even_where_others_are_equal() -> None:
+    concepts = [occupation(name, "manager") for name in "abc"]
+    engine = engine_of(Taxonomy.of(SOURCE, [*concepts, skill("x", "x")]), HashEncoder())
+    for name in "abc":
+        similar = [hit.uri.removeprefix(f"{ESCO}occupation/") for hit in engine.similar(f"{ESCO}occupation/{name}", 3)]
+        assert similar == sorted({*"abc"} - {name})
+    assert engine.similar(f"{ESCO}skill/x", 1) == []  # the only one of its kind
+    assert [hit.kind for hit in engine.similar(f"{ESCO}skill/x", 1, "occupation")] == ["occupation"]
+
+
+def test_similar_concepts_under_a_filter(engine: JobSearch) -> None:
+    uri = f"{ESCO}occupation/003"
+    everything = engine.similar(uri, 180)
+    codes = {concept.uri: concept.isco_group for concept in made_up().concepts}
+    expected = [hit for hit in everything if (codes[hit.uri] or "").startswith("25")]
+    assert [hit.uri for hit in engine.similar(uri, 10, where=Filter(isco="25"))] == [hit.uri for hit in expected[:10]]
+    best = [hit.uri for hit in everything[:3]]
+    assert [hit.uri for hit in engine.similar(uri, 3, where=Filter(excluded=[best[0], uri]))][:2] == best[1:]
+    assert engine.similar(uri, 3, where=Filter(allowed=[uri])) == []
+    least = everything[4].score
+    assert engine.similar(uri, 180, where=Filter(min_score=least)) == everything[:5]
+
+
+def test_similar_refuses_what_search_refuses(engine: JobSearch) -> None:
+    with pytest.raises(QueryError, match="index 't' holds no concept 'baker'"):
+        engine.similar("baker")
+    with pytest.raises(QueryError, match="k is 181, expected a whole number from 1 to 180"):
+        engine.similar(f"{ESCO}occupation/003", 181)
+    with pytest.raises(QueryError, match="kind is 'any', expected one of occupation, skill, all"):
+        engine.similar(f"{ESCO}occupation/003", 3, "any")  # type: ignore[arg-type]
+
+
+# --- with the real encoder -------------------------------------------------------------------------------------
 
 JOBS = [
     occupation("baker", "baker", "bread maker"),
@@ -360,6 +454,7 @@ JOBS = [
     skill("python", "Python (computer programming)"),
 ]
 WELDER = occupation("welder", "welder", "metal joiner")
+TAILOR = occupation("tailor", "tailor", "dressmaker")
 
 
 @pytest.fixture(scope="module")
@@ -369,17 +464,75 @@ def original(use_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> 
     return directory
 
 
-@pytest.fixture
-def directory(original: IndexDirectory, tmp_path: Path) -> IndexDirectory:
-    """An index of version 0001, to be changed: its files are links, so replace one, never write into it."""
-    shutil.copytree(original.path, tmp_path / "home" / "indexes" / "jobs", copy_function=os.link)
-    return IndexDirectory(tmp_path / "home" / "indexes" / "jobs")
+def test_meaning_is_found_with_the_real_encoder(original: IndexDirectory, use_encoder: Encoder) -> None:
+    engine = JobSearch.open(original.path)
+    assert engine.search("coder", 1, "occupation")[0].label == "software developer"
+    assert engine.search("Krankenschwester", 1, "occupation")[0].uri == f"{ESCO}occupation/nurse"
+    assert engine.search("Bäcker", 1)[0].label == "Bäcker"
+    truth = BruteForce(Taxonomy.of(SOURCE, JOBS), use_encoder)
+    for kind, most in (("occupation", 3), ("skill", 2), ("all", 5)):
+        for query in ("coder", "Krankenschwester", "make bread", "\ud800"):  # a lone surrogate is text as well
+            truth.check(engine.search(query, most, kind), query, most, kind)  # type: ignore[arg-type]
+
+
+def test_a_label_itself_has_the_highest_score(original: IndexDirectory) -> None:
+    """Rounding makes of many a cosine of 1 a little less or more: 0.99999994 must do where 1 is asked for."""
+    engine = JobSearch.open(original.path)
+    labels = list(engine.opened.labels.texts)
+    raw, _ = engine.opened.vectors.search(engine.embed(labels), 1)
+    assert min(raw[:, 0].tolist()) < 1  # else there would be nothing to see here
+    for label, hits in zip(labels, engine.search_many(labels, 1, where=Filter(min_score=1)), strict=True):
+        assert [hit.matched_label for hit in hits] == [label]
+        assert hits[0].score <= 1
+
+
+def test_threads_share_an_engine(original: IndexDirectory) -> None:
+    engine = JobSearch.open(original.path)
+    queries = ["coder", "Krankenschwester", "make bread", "hospital", "snake"] * 8
+    expected = engine.search_many(queries, 3)
+    with ThreadPoolExecutor(8) as pool:
+        for hits, alone in zip(expected, pool.map(lambda query: engine.search(query, 3), queries), strict=True):
+            assert without_score(alone) == without_score(hits)
+            assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], abs=1e-5)
+
+
+def test_searching_needs_no_tensorflow(original: IndexDirectory) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jobsearch.engine import JobSearch;"
+        "print(JobSearch.open(Path(sys.argv[1])).search('programming', 1, 'occupation')[0].label);"
+        "print([m for m in ('tensorflow', 'keras', 'pandas', 'scipy') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(original.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines() == ["software developer", "[]"], done.stderr
+
+
+# --- versions that come and go -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hash_encoders() -> Iterator[None]:
+    with opening_hash_encoders():
+        yield
+
+
+def publish(directory: IndexDirectory, *more: Concept) -> None:
+    """Build a version, of an encoder that costs nothing: titles are found by their letters."""
+    build_index(Taxonomy.of(SOURCE, [*JOBS, *more]), HashEncoder(), directory)
 
 
 @pytest.fixture
-def second(directory: IndexDirectory, use_encoder: Encoder) -> IndexDirectory:
+def directory(hash_encoders: None, tmp_path: Path) -> IndexDirectory:
+    """An index of version 0001."""
+    directory = IndexDirectory(tmp_path / "home" / "indexes" / "jobs")
+    publish(directory)
+    return directory
+
+
+@pytest.fixture
+def second(directory: IndexDirectory) -> IndexDirectory:
     """The same index with a version 0002 that knows one occupation more."""
-    build_index(Taxonomy.of(SOURCE, [*JOBS, WELDER]), use_encoder, directory)
+    publish(directory, WELDER)
     return directory
 
 
@@ -397,33 +550,12 @@ def test_an_index_opens_by_name_and_by_path(
         JobSearch.open("two words")
 
 
-def test_meaning_is_found_with_the_real_encoder(original: IndexDirectory, use_encoder: Encoder) -> None:
-    engine = JobSearch.open(original.path)
-    assert engine.search("coder", 1, "occupation")[0].label == "software developer"
-    assert engine.search("Krankenschwester", 1, "occupation")[0].uri == f"{ESCO}occupation/nurse"
-    assert engine.search("Bäcker", 1)[0].label == "Bäcker"
-    truth = BruteForce(Taxonomy.of(SOURCE, JOBS), use_encoder)
-    for kind, most in (("occupation", 3), ("skill", 2), ("all", 5)):
-        for query in ("coder", "Krankenschwester", "make bread", "\ud800"):  # a lone surrogate is text as well
-            truth.check(engine.search(query, most, kind), query, most, kind)  # type: ignore[arg-type]
-
-
-def test_threads_share_an_engine(original: IndexDirectory) -> None:
-    engine = JobSearch.open(original.path)
-    queries = ["coder", "Krankenschwester", "make bread", "hospital", "snake"] * 8
-    expected = engine.search_many(queries, 3)
-    with ThreadPoolExecutor(8) as pool:
-        for hits, alone in zip(expected, pool.map(lambda query: engine.search(query, 3), queries), strict=True):
-            assert without_score(alone) == without_score(hits)
-            assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], abs=1e-5)
-
-
-def test_reload_moves_only_to_another_version(directory: IndexDirectory, use_encoder: Encoder) -> None:
+def test_reload_moves_only_to_another_version(directory: IndexDirectory) -> None:
     engine = JobSearch.open(directory.path)
     before = engine.opened
     assert engine.reload() is False
     assert engine.opened is before
-    build_index(Taxonomy.of(SOURCE, [*JOBS, WELDER]), use_encoder, directory)
+    publish(directory, WELDER)
     assert engine.opened.version == "0001"
     assert engine.search("welder", 1)[0].uri != WELDER.uri  # not before it is asked to
     assert engine.reload() is True
@@ -471,20 +603,67 @@ def test_a_broken_newest_version_leaves_the_engine_on_its_own(directory: IndexDi
     assert engine.search("bread", 3) == expected
 
 
-def test_an_engine_answers_after_its_version_was_removed(
-    original: IndexDirectory, use_encoder: Encoder, tmp_path: Path
-) -> None:
-    shutil.copytree(original.path, tmp_path / "jobs")  # real copies: the files have no other name
-    directory = IndexDirectory(tmp_path / "jobs")
+def test_an_engine_answers_after_its_version_was_removed(directory: IndexDirectory) -> None:
     engine = JobSearch.open(directory.path)
-    build_index(Taxonomy.of(SOURCE, [*JOBS, WELDER]), use_encoder, directory)
-    shutil.rmtree(directory.version_path("0001"))
-    truth = BruteForce(Taxonomy.of(SOURCE, JOBS), use_encoder)
+    publish(directory, WELDER)
+    assert directory.prune(1) == ["0001"]
+    truth = BruteForce(Taxonomy.of(SOURCE, JOBS), HashEncoder())
     for query in ("programadora de software", "hospital", "パン屋"):
         truth.check(engine.search(query, 5), query, 5, "all")
     assert engine.concept(f"{ESCO}occupation/baker", "en").labels == ("baker", "bread maker")
     assert engine.reload() is True
     assert engine.search("welder", 1)[0].uri == WELDER.uri
+
+
+def test_a_number_that_comes_again_is_another_version(directory: IndexDirectory) -> None:
+    """Rolled back, pruned and built anew, 0002 is not the 0002 that the engine has."""
+    publish(directory, WELDER)
+    engine = JobSearch.open(directory.path)
+    directory.publish("0001")
+    assert directory.prune(1) == ["0002"]
+    publish(directory, TAILOR)
+    assert directory.current() == "0002"
+    # What was removed answers as long as it is open.
+    assert engine.opened.version == "0002"
+    assert engine.search("welder", 1)[0].uri == WELDER.uri
+    assert engine.reload() is True
+    assert engine.opened.version == "0002"
+    assert engine.search("tailor", 1)[0].uri == TAILOR.uri
+    assert engine.search("welder", 1)[0].uri != WELDER.uri
+    assert engine.reload() is False
+
+
+def test_a_snapshot_stays_where_it_is(second: IndexDirectory) -> None:
+    engine = JobSearch.open(second.path, "0001")
+    before = engine.snapshot()
+    assert before.opened is engine.opened  # nothing is opened twice
+    assert engine.reload() is True
+    assert (engine.opened.version, before.opened.version) == ("0002", "0001")
+    assert engine.search("welder", 1)[0].uri == WELDER.uri
+    assert before.search("welder", 1)[0].uri != WELDER.uri
+    # It is an engine of its own, which can move too.
+    after = engine.snapshot()
+    second.publish("0001")
+    assert engine.reload() is True
+    assert (engine.opened.version, after.opened.version) == ("0001", "0002")
+    assert after.reload() is True
+    assert after.opened.version == "0001"
+
+
+@pytest.mark.usefixtures("hash_encoders")
+def test_an_engine_lets_go_of_a_version_that_it_left(original: IndexDirectory, tmp_path: Path) -> None:
+    """Else a service that reloads every night would keep every encoder and every index that it ever had."""
+    shutil.copytree(original.path, tmp_path / "jobs", copy_function=os.link)
+    engine = JobSearch.open(tmp_path / "jobs")
+    publish(IndexDirectory(tmp_path / "jobs"), WELDER)
+    engine.search("welder", 1)
+    left = weakref.ref(engine.opened)
+    gc.disable()  # at once, not whenever Python looks for circles
+    try:
+        assert engine.reload() is True
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_a_call_under_way_stays_on_the_version_that_it_began_with(second: IndexDirectory) -> None:
@@ -499,14 +678,3 @@ def test_a_call_under_way_stays_on_the_version_that_it_began_with(second: IndexD
     assert WELDER.uri not in {hits[0].uri for hits in engine.search_many(queries, 1)}
     assert engine.opened.version == "0002"
     assert {hits[0].uri for hits in engine.search_many(queries, 1)} == {WELDER.uri}
-
-
-def test_searching_needs_no_tensorflow(original: IndexDirectory) -> None:
-    code = (
-        "import sys; from pathlib import Path; from jobsearch.engine import JobSearch;"
-        "print(JobSearch.open(Path(sys.argv[1])).search('programming', 1, 'occupation')[0].label);"
-        "print([m for m in ('tensorflow', 'keras', 'pandas', 'scipy') if m in sys.modules])"
-    )
-    command = [sys.executable, "-c", code, str(original.path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.splitlines() == ["software developer", "[]"], done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobsearch.encoder.library import open_encoder
 from jobsearch.encoder.protocol import Encoder
-from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError
+from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError, JobSearchError
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.manifest import ENCODER, LABELS, METRIC, VECTORS, Manifest
 from jobsearch.index.vectors import Vectors
@@ -50,11 +50,17 @@ def open_version(directory: IndexDirectory, version: str | None = None) -> Index
         EncoderMismatchError: its encoder is not the one that made the vectors.
         EncoderError: its encoder needs what is not installed.
     """
-    if version is None:
-        version = directory.current()
-    else:
+    if version is not None:
         directory.check_known(version)
-    return open_version_at(directory.version_path(version), directory.name, version, directory.mend)
+        return open_version_at(directory.version_path(version), directory.name, version, directory.mend)
+    while True:
+        version = directory.current()
+        try:
+            return open_version_at(directory.version_path(version), directory.name, version, directory.mend)
+        except JobSearchError:
+            # Where a newer one was published meanwhile, this one may have been removed while it was opened.
+            if directory.current() == version:
+                raise
 
 
 def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVersion:

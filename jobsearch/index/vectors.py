@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from jobsearch.index.types import IndexType
 
 Scores = npt.NDArray[np.float32]
 RowNumbers = npt.NDArray[np.int64]
+# Queries at once that one thread searches for.
+_FEW = 4
 # Candidates of `ivf` scored exactly for each label wanted; its knob is the number of cells.
 _K_FACTOR = 8
 
@@ -106,7 +109,8 @@ class Vectors:
         Returns:
             Exact cosines (n, count), highest first, and their rows; where fewer were found, row -1 and no score.
         """
-        scores, rows = self._index.search(np.ascontiguousarray(queries), count, params=self._parameters)
+        with _threads_for(len(queries)):
+            scores, rows = self._index.search(np.ascontiguousarray(queries), count, params=self._parameters)
         return scores, rows
 
     def exact(self, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
@@ -128,8 +132,26 @@ class Vectors:
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
         elif len(rows) < len(self):
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorRange(rows.start, rows.stop))
-        scores, found = self._flat.search(np.ascontiguousarray(queries), count, params=parameters)
+        with _threads_for(len(queries)):
+            scores, found = self._flat.search(np.ascontiguousarray(queries), count, params=parameters)
         return scores, found
+
+
+@contextlib.contextmanager
+def _threads_for(queries: int) -> Iterator[None]:
+    """Let FAISS work on few queries in this thread alone.
+
+    A query takes well under a millisecond: a second thread gains little, and where other processes hold the cores the
+    two wait for each other for ten times as long. OpenMP keeps the number for each calling thread by itself.
+    """
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if queries <= _FEW else before)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 class _Memory:

@@ -10,11 +10,10 @@ Publishing is one atomic rename of `current`. A reader that has a version open k
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +56,7 @@ class IndexDirectory:
     @property
     def exists(self) -> bool:
         """Whether a version was ever published."""
-        return (self.path / "current").is_file()
+        return _is_file(self.path / "current")
 
     def current(self) -> str:
         """Return the number of the current version.
@@ -78,11 +77,19 @@ class IndexDirectory:
         return version
 
     def versions(self) -> list[str]:
-        """Return the numbers of all whole versions, oldest first."""
+        """Return the numbers of all whole versions, oldest first.
+
+        Raises:
+            IndexNotFoundError: their folder cannot be read.
+        """
         folder = self.path / "versions"
-        if not folder.is_dir():
+        try:
+            names = [path.name for path in folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        found = [path.name for path in folder.iterdir() if _VERSION.match(path.name) and (path / MANIFEST).is_file()]
+        except OSError as error:
+            raise IndexNotFoundError(f"{folder} cannot be read ({error.strerror}); {self.mend}") from error
+        found = [name for name in names if _VERSION.match(name) and _is_file(folder / name / MANIFEST)]
         return sorted(found, key=int)
 
     def version_path(self, version: str) -> Path:
@@ -167,8 +174,10 @@ class IndexDirectory:
         """
         with storage_errors(self.path):
             (self.path / "versions").mkdir(parents=True, exist_ok=True)
-            if not os.access(self.path / "versions", os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
+            # Tried out: `os.access` asks for the real user, and takes a read-only disk for a missing permission.
+            tried = tempfile.mkdtemp(prefix=".", dir=self.path / "versions")
+            with contextlib.suppress(FileNotFoundError):  # another builder may have tidied it up
+                Path(tried).rmdir()
 
     def publish(self, version: str) -> None:
         """Make a whole version the current one, by one atomic rename.
@@ -211,6 +220,14 @@ class IndexDirectory:
             shutil.rmtree(path, ignore_errors=True)
         for path in self.path.glob(".current-*"):
             path.unlink(missing_ok=True)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there, as far as one may look: who opens what is hidden is told so."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def index_names() -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from brute_force import opening_hash_encoders
 from encoders import linked
 
 from jobsearch.encoder.architecture import D0
@@ -48,6 +50,13 @@ def small_taxonomy() -> Taxonomy:
             Group(f"{ESCO}skill/S7", "751", "a skill group, not an ISCO group"),
         ],
     )
+
+
+@pytest.fixture(scope="module")
+def hash_encoders() -> Iterator[None]:
+    """Versions that carry a hash encoder can be opened."""
+    with opening_hash_encoders():
+        yield
 
 
 @pytest.fixture(scope="session")

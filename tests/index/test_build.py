@@ -20,10 +20,10 @@ from encoders import HashEncoder, Wrapped
 
 from jobsearch import __version__
 from jobsearch.encoder.protocol import Embeddings, Encoder
-from jobsearch.errors import EncoderError, EncoderMismatchError, IndexingError, StorageError
+from jobsearch.errors import EncoderError, EncoderMismatchError, IndexFormatError, IndexingError, StorageError
 from jobsearch.index import build as module
-from jobsearch.index import embedding, reader
-from jobsearch.index.build import build_index
+from jobsearch.index import embedding, types
+from jobsearch.index.build import Options, build_index
 from jobsearch.index.check import check_version
 from jobsearch.index.reader import IndexVersion, open_version
 from jobsearch.index.recall import probes
@@ -53,9 +53,15 @@ def directory(tmp_path: Path) -> IndexDirectory:
 
 
 @pytest.fixture
-def published(original: IndexDirectory, directory: IndexDirectory) -> IndexDirectory:
-    """A copy of `original`, of linked files."""
-    shutil.copytree(original.path, directory.path, copy_function=os.link)
+def hash_encoder(hash_encoders: None) -> Encoder:
+    """An encoder that costs nothing, where it is not about the encoder; versions of it can be opened."""
+    return HashEncoder()
+
+
+@pytest.fixture
+def published(small_taxonomy: Taxonomy, hash_encoder: Encoder, directory: IndexDirectory) -> IndexDirectory:
+    """An index of the hash encoder with one version."""
+    build_index(small_taxonomy, hash_encoder, directory)
     return directory
 
 
@@ -76,15 +82,15 @@ def test_each_row_is_its_labels_embedding(built: IndexVersion, small_taxonomy: T
 
 
 def test_equal_labels_share_a_vector_and_are_embedded_once(
-    small_taxonomy: Taxonomy, use_encoder: Encoder, directory: IndexDirectory
+    small_taxonomy: Taxonomy, hash_encoder: Encoder, directory: IndexDirectory
 ) -> None:
     asked: list[str] = []
 
     def encode(texts: Sequence[str]) -> Embeddings:
         asked.extend(texts)
-        return use_encoder.encode(texts)
+        return hash_encoder.encode(texts)
 
-    version = build_index(small_taxonomy, Wrapped(use_encoder, encode=encode), directory)
+    version = build_index(small_taxonomy, Wrapped(hash_encoder, encode=encode), directory)
     labels = list(version.labels.texts)
     # 13 labels, 12 distinct ones; then the queries that recall is measured with. The check has an encoder of its own.
     assert len(set(labels)) == 12
@@ -120,7 +126,10 @@ def test_the_manifest_describes_the_version(
     assert manifest.name == "small"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", manifest.created)
     assert manifest.encoder == {"name": "use", "fingerprint": use_encoder.fingerprint, "case": "lower"}
-    assert (manifest.dim, manifest.metric, manifest.factory) == (512, "inner_product", "Flat")
+    assert (manifest.dim, manifest.metric) == (512, "inner_product")
+    assert (manifest.index_type, manifest.factory, manifest.search) == ("flat", "Flat", {})
+    assert manifest.recall == {"recall@10": 1.0, "queries": 13}  # each label gives one
+    assert (manifest.edits, manifest.gate) == (0, None)
     # 3 of the 4 relations are between concepts of this taxonomy.
     assert manifest.counts == {"labels": 13, "concepts": 5, "occupations": 3, "skills": 2, "relations": 3}
     assert manifest.taxonomy == {
@@ -144,9 +153,10 @@ def test_what_is_published_can_be_read_by_others(original: IndexDirectory) -> No
     assert modes == expected
 
 
-def test_a_moved_index_stands_alone(published: IndexDirectory, tmp_path: Path) -> None:
+def test_a_moved_index_stands_alone(original: IndexDirectory, tmp_path: Path) -> None:
+    shutil.copytree(original.path, tmp_path / "copy", copy_function=os.link)
     (tmp_path / "elsewhere").mkdir()
-    published.path.rename(tmp_path / "elsewhere" / "moved")
+    (tmp_path / "copy").rename(tmp_path / "elsewhere" / "moved")
     version = open_version(IndexDirectory(tmp_path / "elsewhere" / "moved"))
     query = version.encoder.encode(["managing director"])
     scores, rows = version.vectors.search(query, 1)
@@ -154,10 +164,8 @@ def test_a_moved_index_stands_alone(published: IndexDirectory, tmp_path: Path) -
     assert scores[0, 0] == pytest.approx(1, abs=1e-5)
 
 
-def test_any_encoder_that_follows_the_protocol_will_do(
-    small_taxonomy: Taxonomy, directory: IndexDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader, "open_encoder", lambda path, verify: HashEncoder.open(path))
+@pytest.mark.usefixtures("hash_encoders")
+def test_any_encoder_that_follows_the_protocol_will_do(small_taxonomy: Taxonomy, directory: IndexDirectory) -> None:
     version = build_index(small_taxonomy, HashEncoder(dim=64), directory)
     assert isinstance(version.encoder, Encoder)
     assert (version.manifest.dim, version.vectors.dim) == (64, 64)
@@ -166,12 +174,57 @@ def test_any_encoder_that_follows_the_protocol_will_do(
 
 
 def test_a_second_build_is_the_next_version(
-    small_taxonomy: Taxonomy, use_encoder: Encoder, published: IndexDirectory
+    small_taxonomy: Taxonomy, hash_encoder: Encoder, published: IndexDirectory
 ) -> None:
     larger = Taxonomy.of(small_taxonomy.source, [*small_taxonomy.concepts, Concept("urn:x", "skill", "welding")])
-    version = build_index(larger, use_encoder, published)
+    version = build_index(larger, hash_encoder, published)
     assert (version.version, len(version.labels), published.current()) == ("0002", 14, "0002")
     assert len(open_version(published, "0001").labels) == 13
+
+
+# --- which type --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("default", "limit"), [("flat", 13), ("hnsw", 12)])
+def test_a_type_that_was_chosen_is_kept(
+    small_taxonomy: Taxonomy,
+    hash_encoder: Encoder,
+    directory: IndexDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+    default: str,
+    limit: int,
+) -> None:
+    """13 labels are few or many, by where the limit is."""
+    monkeypatch.setattr(types, "EXACT_UP_TO", limit)
+    monkeypatch.setattr(types, "DEFAULT_LARGE", "hnsw")
+    seen = []
+    for index_type in (None, "sq8", None, None, "flat", None, "hnsw", None):
+        version = build_index(small_taxonomy, hash_encoder, directory, options=Options(index_type))
+        seen.append(version.manifest.index_type)
+    assert seen == [default, "sq8", "sq8", "sq8", "flat", "flat", "hnsw", "hnsw"]
+
+
+def test_an_index_that_grows_past_the_limit_changes_its_default_type(
+    small_taxonomy: Taxonomy, hash_encoder: Encoder, directory: IndexDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(types, "EXACT_UP_TO", 13)
+    monkeypatch.setattr(types, "DEFAULT_LARGE", "hnsw")
+    assert build_index(small_taxonomy, hash_encoder, directory).manifest.index_type == "flat"
+    larger = Taxonomy.of(small_taxonomy.source, [*small_taxonomy.concepts, Concept("urn:x", "skill", "welding")])
+    assert build_index(larger, hash_encoder, directory).manifest.index_type == "hnsw"
+    assert build_index(small_taxonomy, hash_encoder, directory).manifest.index_type == "flat"
+
+
+def test_an_index_of_an_older_format_is_built_anew(
+    small_taxonomy: Taxonomy, hash_encoder: Encoder, directory: IndexDirectory
+) -> None:
+    build_index(small_taxonomy, hash_encoder, directory)
+    manifest = directory.version_path("0001") / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 2', '"format_version": 1'))
+    with pytest.raises(IndexFormatError):
+        open_version(directory)
+    assert build_index(small_taxonomy, hash_encoder, directory).version == "0002"
+    assert open_version(directory).version == "0002"
 
 
 # --- what fails leaves the old version in place ----------------------------------------------------------------
@@ -191,9 +244,9 @@ def nothing_changes(directory: IndexDirectory) -> Iterator[None]:
     assert (directory.versions(), directory.current()) == (["0001"], "0001")
 
 
-def test_a_taxonomy_without_labels_is_refused(use_encoder: Encoder, directory: IndexDirectory) -> None:
+def test_a_taxonomy_without_labels_is_refused(hash_encoder: Encoder, directory: IndexDirectory) -> None:
     with pytest.raises(IndexingError, match="'nothing' has no labels to index; import or download another"):
-        build_index(Taxonomy.of(Source("nothing", "1", "here"), []), use_encoder, directory)
+        build_index(Taxonomy.of(Source("nothing", "1", "here"), []), hash_encoder, directory)
     assert not directory.path.exists()
 
 
@@ -216,7 +269,7 @@ def renamed_taxonomy(small_taxonomy: Taxonomy) -> Taxonomy:
 def test_an_interrupted_build_changes_nothing(
     published: IndexDirectory,
     renamed_taxonomy: Taxonomy,
-    use_encoder: Encoder,
+    hash_encoder: Encoder,
     where: str,
     error: type[BaseException],
 ) -> None:
@@ -226,10 +279,10 @@ def test_an_interrupted_build_changes_nothing(
         calls.append("encode probes" if calls else "encode")
         if where == calls[-1]:
             raise error
-        return use_encoder.encode(texts)
+        return hash_encoder.encode(texts)
 
     def save(path: Path) -> None:
-        use_encoder.save(path)
+        hash_encoder.save(path)
         if where == "save":
             raise error
 
@@ -238,7 +291,7 @@ def test_an_interrupted_build_changes_nothing(
             raise error
 
     with nothing_changes(published), pytest.raises(error):
-        build_index(renamed_taxonomy, Wrapped(use_encoder, encode=encode, save=save), published, progress)
+        build_index(renamed_taxonomy, Wrapped(hash_encoder, encode=encode, save=save), published, progress)
 
 
 FULL_DISK = """
@@ -284,7 +337,7 @@ def test_a_file_that_cannot_grow_is_a_storage_error_and_changes_nothing(publishe
 
 def test_a_folder_that_is_not_ours_is_a_storage_error(
     small_taxonomy: Taxonomy,
-    use_encoder: Encoder,
+    hash_encoder: Encoder,
     unprivileged: Callable[[], contextlib.AbstractContextManager[None]],
 ) -> None:
     with tempfile.TemporaryDirectory() as outside:  # tmp_path lies in a folder that only its owner enters
@@ -292,7 +345,7 @@ def test_a_folder_that_is_not_ours_is_a_storage_error(
         home.chmod(0o555)
         try:
             with unprivileged(), pytest.raises(StorageError, match=r"permission is missing; set JOBSEARCH_HOME"):
-                build_index(small_taxonomy, use_encoder, IndexDirectory(home / "indexes" / "small"))
+                build_index(small_taxonomy, hash_encoder, IndexDirectory(home / "indexes" / "small"))
             assert list(home.iterdir()) == []
         finally:
             home.chmod(0o755)
@@ -302,17 +355,21 @@ def test_a_folder_that_is_not_ours_is_a_storage_error(
 
 
 def test_an_encoder_that_saves_other_weights_is_not_published(
-    published: IndexDirectory, small_taxonomy: Taxonomy, use_encoder: Encoder, other_encoder: Encoder
+    published: IndexDirectory, small_taxonomy: Taxonomy, hash_encoder: Encoder
 ) -> None:
     with nothing_changes(published), pytest.raises(EncoderMismatchError):
-        build_index(small_taxonomy, Wrapped(use_encoder, save=other_encoder.save), published)
+        build_index(small_taxonomy, Wrapped(hash_encoder, save=HashEncoder(salt="other").save), published)
 
 
 def test_an_encoder_that_cannot_be_opened_again_is_not_published(
-    published: IndexDirectory, small_taxonomy: Taxonomy
+    published: IndexDirectory, small_taxonomy: Taxonomy, hash_encoder: Encoder
 ) -> None:
-    with nothing_changes(published), pytest.raises(EncoderError):
-        build_index(small_taxonomy, HashEncoder(), published)
+    def save(path: Path) -> None:
+        hash_encoder.save(path)
+        (path / "config.json").write_text('{"format_version": 1, "architecture": "word2vec"}', encoding="utf-8")
+
+    with nothing_changes(published), pytest.raises(EncoderError, match="word2vec"):
+        build_index(small_taxonomy, Wrapped(hash_encoder, save=save), published)
 
 
 def swapped(vectors: Embeddings) -> Embeddings:
@@ -340,23 +397,23 @@ def not_a_number(vectors: Embeddings) -> Embeddings:
 def test_vectors_that_the_stored_encoder_does_not_make_are_not_published(
     published: IndexDirectory,
     renamed_taxonomy: Taxonomy,
-    use_encoder: Encoder,
+    hash_encoder: Encoder,
     spoil: Callable[[Embeddings], Embeddings],
 ) -> None:
-    encoder = Wrapped(use_encoder, encode=lambda texts: spoil(use_encoder.encode(texts)))
+    encoder = Wrapped(hash_encoder, encode=lambda texts: spoil(hash_encoder.encode(texts)))
     with nothing_changes(published), pytest.raises(IndexingError, match="build it again") as raised:
         build_index(renamed_taxonomy, encoder, published)
     assert not isinstance(raised.value, EncoderMismatchError)
 
 
 def test_labels_in_another_order_than_the_vectors_are_not_published(
-    published: IndexDirectory, small_taxonomy: Taxonomy, use_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    published: IndexDirectory, small_taxonomy: Taxonomy, hash_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backwards = Taxonomy(small_taxonomy.source, small_taxonomy.concepts[::-1])
     pack = module.pack_labels
     monkeypatch.setattr(module, "pack_labels", lambda taxonomy: pack(backwards))
     with nothing_changes(published), pytest.raises(IndexingError, match="expected below"):
-        build_index(small_taxonomy, use_encoder, published)
+        build_index(small_taxonomy, hash_encoder, published)
 
 
 def test_the_check_passes_a_good_version(built: IndexVersion) -> None:

@@ -108,6 +108,41 @@ def test_concepts_are_found_by_uri(table: LabelTable, small_taxonomy: Taxonomy) 
     assert table.concept(ESCO + "occupation/z") is None
 
 
+# --- conditions ------------------------------------------------------------------------------------------------
+
+
+def test_rows_in_a_language(table: LabelTable) -> None:
+    # The two German names of the baker come first, "Brot backen" is the first label of the first skill.
+    assert np.flatnonzero(table.in_language("de")).tolist() == [0, 1, 9]
+    assert np.array_equal(table.in_language("en"), ~table.in_language("de"))
+
+
+def test_concepts_in_an_isco_group(table: LabelTable) -> None:
+    found = {prefix: np.flatnonzero(table.in_isco(prefix)).tolist() for prefix in ("7", "75", "7512", "5", "8", "512")}
+    # Baker 7512, cook 5120; the boss and the skills have none.
+    assert found == {"7": [0], "75": [0], "7512": [0], "5": [1], "8": [], "512": [1]}
+    assert [table.isco_of(concept) for concept in range(5)] == ["7512", "5120", None, None, None]
+    assert table.has_isco
+    assert not LabelTable(pack_labels(Taxonomy.of(SOURCE, [Concept("u", "skill", "x")]))).has_isco
+
+
+def test_a_mask_of_concepts_is_one_of_their_rows(table: LabelTable) -> None:
+    rows = table.of_concepts(np.array([False, True, False, False, True]))
+    assert [table.texts[row] for row in np.flatnonzero(rows)] == ["cook", "chef de partie", "lead a team"]
+
+
+def test_related_concepts_either_way(table: LabelTable) -> None:
+    related = {concept: [array.tolist() for array in table.related(concept)] for concept in range(5)}
+    assert related == {
+        0: [[3, 4], [True, False]],  # baker: bake bread essential, lead a team optional
+        1: [[], []],
+        2: [[4], [True]],
+        3: [[0], [True]],
+        4: [[0, 2], [False, True]],
+    }
+    assert table.linked_occupations == 2
+
+
 # --- entries ---------------------------------------------------------------------------------------------------
 
 

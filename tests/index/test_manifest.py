@@ -187,6 +187,18 @@ def test_any_damaged_file_is_named_with_the_remedy(version: Path, name: str, dam
         assert f"has {path.stat().st_size} bytes, expected {len(content)}" in str(raised.value)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_a_folder_and_the_others_are_verified_apart(version: Path, name: str) -> None:
+    manifest = Manifest.read(version, MEND)
+    (version / name).unlink()
+    for others in (False, True):
+        if name.startswith("encoder/") is others:
+            manifest.verify_files(version, MEND, "encoder/", others)
+        else:
+            with pytest.raises(IndexCorruptError, match="is missing"):
+                manifest.verify_files(version, MEND, "encoder/", others)
+
+
 # --- checksums -------------------------------------------------------------------------------------------------
 
 

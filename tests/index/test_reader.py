@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
+from encoders import HashEncoder
 from safetensors.numpy import save_file
 
 from jobsearch.encoder.protocol import Encoder
@@ -45,6 +46,13 @@ def original(
 def directory(original: IndexDirectory, tmp_path: Path) -> IndexDirectory:
     """A copy of an index, to be damaged: its files are links, so replace one, never write into it."""
     shutil.copytree(original.path, tmp_path / "small", copy_function=os.link)
+    return IndexDirectory(tmp_path / "small")
+
+
+@pytest.fixture
+def cheap(hash_encoders: None, small_taxonomy: Taxonomy, tmp_path: Path) -> IndexDirectory:
+    """The same taxonomy with an encoder that opens at once, where it is not about the encoder."""
+    build_index(small_taxonomy, HashEncoder(), IndexDirectory(tmp_path / "small"))
     return IndexDirectory(tmp_path / "small")
 
 
@@ -86,17 +94,17 @@ def test_an_index_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["0002", "1", "../versions/0001", "/"])
-def test_a_version_that_is_not_there(directory: IndexDirectory, version: str) -> None:
+def test_a_version_that_is_not_there(cheap: IndexDirectory, version: str) -> None:
     with pytest.raises(IndexNotFoundError, match="it has: 0001"):
-        open_version(directory, version)
+        open_version(cheap, version)
 
 
-def test_a_pointer_to_a_version_that_was_removed(directory: IndexDirectory) -> None:
-    put_pointer = directory.path / "current"
+def test_a_pointer_to_a_version_that_was_removed(cheap: IndexDirectory) -> None:
+    put_pointer = cheap.path / "current"
     put_pointer.unlink()
     put_pointer.write_text("0007\n")
     with pytest.raises(IndexingError, match=r"0007.*jobsearch index build --name \S+/small` "):
-        open_version(directory)
+        open_version(cheap)
 
 
 # --- damage ----------------------------------------------------------------------------------------------------
@@ -115,12 +123,12 @@ def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: st
     assert directory.mend in str(raised.value)
 
 
-def test_another_format_version_is_refused(directory: IndexDirectory) -> None:
-    path = directory.version_path("0001") / "manifest.json"
+def test_another_format_version_is_refused(cheap: IndexDirectory) -> None:
+    path = cheap.version_path("0001") / "manifest.json"
     text = path.read_text(encoding="utf-8").replace('"format_version": 2', '"format_version": 1')
-    put(directory, "manifest.json", text.encode())
+    put(cheap, "manifest.json", text.encode())
     with pytest.raises(IndexFormatError, match="format version 1, this release reads 2"):
-        open_version(directory)
+        open_version(cheap)
 
 
 # --- parts that do not belong together -------------------------------------------------------------------------
@@ -161,33 +169,33 @@ def test_an_encoder_that_is_none_is_told_with_the_indexs_name(directory: IndexDi
         open_version(directory)
 
 
-def test_another_width_in_the_manifest_is_refused(directory: IndexDirectory) -> None:
-    forge(directory, dim=256)
+def test_another_width_in_the_manifest_is_refused(cheap: IndexDirectory) -> None:
+    forge(cheap, dim=256)
     with pytest.raises(EncoderMismatchError, match="256 wide"):
-        open_version(directory)
+        open_version(cheap)
 
 
-def test_another_metric_is_refused(directory: IndexDirectory) -> None:
-    forge(directory, metric="l2")
+def test_another_metric_is_refused(cheap: IndexDirectory) -> None:
+    forge(cheap, metric="l2")
     with pytest.raises(IndexCorruptError):
-        open_version(directory)
+        open_version(cheap)
 
 
 @pytest.mark.parametrize("shape", [(12, 512), (14, 512), (0, 512), (13, 256), (13, 513)])
-def test_vectors_that_do_not_fit_the_labels_are_refused(directory: IndexDirectory, shape: tuple[int, int]) -> None:
-    put(directory, "vectors.faiss", vectors_file(np.ones(shape)))
-    forge(directory)
+def test_vectors_that_do_not_fit_the_labels_are_refused(cheap: IndexDirectory, shape: tuple[int, int]) -> None:
+    put(cheap, "vectors.faiss", vectors_file(np.ones(shape)))
+    forge(cheap)
     with pytest.raises(IndexCorruptError, match=rf"{shape[0]} vectors of width {shape[1]} for 13 labels and width 512"):
-        open_version(directory)
+        open_version(cheap)
 
 
-def test_labels_that_do_not_fit_the_vectors_are_refused(directory: IndexDirectory, small_taxonomy: Taxonomy) -> None:
+def test_labels_that_do_not_fit_the_vectors_are_refused(cheap: IndexDirectory, small_taxonomy: Taxonomy) -> None:
     smaller = Taxonomy(small_taxonomy.source, small_taxonomy.concepts[:-1])
-    (directory.version_path("0001") / "labels.safetensors").unlink()
-    save_file(pack_labels(smaller), directory.version_path("0001") / "labels.safetensors")
-    forge(directory)
+    (cheap.version_path("0001") / "labels.safetensors").unlink()
+    save_file(pack_labels(smaller), cheap.version_path("0001") / "labels.safetensors")
+    forge(cheap)
     with pytest.raises(IndexCorruptError, match="13 vectors of width 512 for 12 labels"):
-        open_version(directory)
+        open_version(cheap)
 
 
 def cut(content: bytes) -> bytes:
@@ -209,14 +217,14 @@ def no_columns(content: bytes) -> bytes:
 @pytest.mark.parametrize("change", [cut, empty, noise, no_columns])
 @pytest.mark.parametrize("name", ["vectors.faiss", "labels.safetensors"])
 def test_files_that_are_no_index_are_told_even_if_the_checksums_fit(
-    directory: IndexDirectory, name: str, change: Callable[[bytes], bytes]
+    cheap: IndexDirectory, name: str, change: Callable[[bytes], bytes]
 ) -> None:
-    put(directory, name, change((directory.version_path("0001") / name).read_bytes()))
-    forge(directory)
+    put(cheap, name, change((cheap.version_path("0001") / name).read_bytes()))
+    forge(cheap)
     with pytest.raises(
         IndexCorruptError, match=r"index 'small' cannot be read .*jobsearch index build --name \S+/small` "
     ):
-        open_version(directory)
+        open_version(cheap)
 
 
 # --- an open version -------------------------------------------------------------------------------------------
@@ -234,8 +242,8 @@ def test_a_version_answers_after_its_folder_was_removed(original: IndexDirectory
 
 
 @pytest.mark.parametrize("rows", [(0, 13), (0, 9), (9, 13), (4, 5)])
-def test_nearest_finds_what_brute_force_finds_within_the_rows(original: IndexDirectory, rows: tuple[int, int]) -> None:
-    version = open_version(original)
+def test_nearest_finds_what_brute_force_finds_within_the_rows(cheap: IndexDirectory, rows: tuple[int, int]) -> None:
+    version = open_version(cheap)
     queries = version.encoder.encode(["baking", "Leiter", "kitchen help"])
     everything = queries.astype(np.float64) @ version.vectors.embeddings.astype(np.float64).T
     scores, found = version.vectors.exact(queries, rows[1] - rows[0], Rows.between(*rows))

@@ -233,6 +233,101 @@ def test_a_file_in_the_folders_place_is_a_storage_error(directory: IndexDirector
     assert directory.path.read_text() == "x"
 
 
+@pytest.mark.parametrize("published", [0, 1])
+def test_a_version_that_cannot_be_made_the_current_one_is_not_listed(directory: IndexDirectory, published: int) -> None:
+    """A folder stands where the pointer belongs, so the last step fails, when the version has its name already."""
+    for _ in range(published):
+        add(directory)
+    with pytest.raises(StorageError), directory.new_version() as aside:
+        (aside / "manifest.json").write_text("{}")
+        (directory.path / "current").unlink(missing_ok=True)
+        (directory.path / "current").mkdir()
+    assert inside(directory) == directory.versions() == ["0001"][:published]
+    assert not list(directory.path.glob(".current-*"))
+    (directory.path / "current").rmdir()
+    add(directory)
+    assert directory.current() == f"{published + 1:04d}"
+
+
+# --- pruning ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        (1, ["0005"]),
+        (2, ["0004", "0005"]),
+        (4, ["0002", "0003", "0004", "0005"]),
+        (5, ["0001", "0002", "0003", "0004", "0005"]),
+        (100, ["0001", "0002", "0003", "0004", "0005"]),
+    ],
+)
+def test_pruning_keeps_the_newest(directory: IndexDirectory, keep: int, kept: list[str]) -> None:
+    for _ in range(5):
+        add(directory)
+    all_of_them = directory.versions()
+    assert directory.prune(keep) == [version for version in all_of_them if version not in kept]
+    assert inside(directory) == directory.versions() == kept
+    assert directory.current() == "0005"
+    assert directory.prune(keep) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [(1, ["0002"]), (2, ["0002", "0005"]), (3, ["0002", "0004", "0005"]), (5, None)]
+)
+def test_pruning_keeps_the_current_one_however_old(
+    directory: IndexDirectory, keep: int, kept: list[str] | None
+) -> None:
+    for _ in range(5):
+        add(directory)
+    directory.publish("0002")
+    directory.prune(keep)
+    assert directory.versions() == (kept or ["0001", "0002", "0003", "0004", "0005"])
+    assert directory.current() == "0002"
+
+
+def test_pruning_counts_past_four_digits(directory: IndexDirectory) -> None:
+    for version in ("9998", "9999"):
+        directory.version_path(version).mkdir(parents=True)
+        (directory.version_path(version) / "manifest.json").write_text("{}")
+    add(directory)
+    assert directory.prune(2) == ["9998"]
+    assert directory.versions() == ["9999", "10000"]
+
+
+@pytest.mark.parametrize("keep", [0, -1])
+def test_at_least_one_version_is_kept(directory: IndexDirectory, keep: int) -> None:
+    add(directory)
+    with pytest.raises(IndexingError, match=f"cannot keep {keep} versions of index 'esco'; keep at least 1"):
+        directory.prune(keep)
+    assert directory.versions() == ["0001"]
+
+
+def test_an_index_that_is_not_there_is_not_pruned(directory: IndexDirectory) -> None:
+    with pytest.raises(IndexNotFoundError):
+        directory.prune(1)
+    assert not directory.path.exists()
+
+
+def test_what_a_killed_pruning_left_is_removed_by_the_next(directory: IndexDirectory) -> None:
+    """It was renamed first, so that it was never a version with files missing."""
+    add(directory)
+    leftover = directory.path / "versions" / ".0000-removed"
+    leftover.mkdir()
+    (leftover / "manifest.json").write_text("{}")
+    assert directory.versions() == ["0001"]
+    assert directory.prune(1) == []
+    assert inside(directory) == ["0001"]
+
+
+def test_other_folders_are_not_pruned(directory: IndexDirectory) -> None:
+    for _ in range(3):
+        add(directory)
+    (directory.path / "versions" / "notes").mkdir()
+    directory.prune(1)
+    assert inside(directory) == ["0003", "notes"]
+
+
 # --- builders that wait ----------------------------------------------------------------------------------------
 
 BUILDER = """
@@ -305,3 +400,18 @@ def test_a_killed_builder_loses_the_lock_and_its_leftovers(directory: IndexDirec
             (own / "manifest.json").write_text("{}")
     assert inside(directory) == ["0001", "0002"]
     assert directory.current() == "0002"
+
+
+def test_pruning_waits_for_a_builder_and_leaves_it_its_folder(directory: IndexDirectory) -> None:
+    add(directory)
+    add(directory)
+    with other_builder(directory) as (process, aside):
+        later = threading.Timer(0.3, finish, [process])
+        later.start()
+        assert aside.is_dir()
+        # What the builder published meanwhile is the newest: both others go.
+        assert directory.prune(1) == ["0001", "0002"]
+        later.join()
+        assert process.wait(20) == 0
+    assert inside(directory) == ["0003"]
+    assert directory.current() == "0003"
