@@ -38,6 +38,9 @@ _TITLE_SHARE = 1.0
 # Concepts that are near by their labels, considered for each one wanted.
 _NEAR = 4
 
+# What is asked for in these words is a URI, no text.
+_URI_BEGINNINGS = ("http://", "https://", "urn:")
+
 # Score by concept, and the concepts it came by with their part of it.
 _Related = dict[int, dict[int, float]]
 
@@ -63,6 +66,8 @@ def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: F
     labels = searcher.opened.labels
     known = [labels.concept(skill) if isinstance(skill, str) else None for skill in skills]
     for asked, number in zip(skills, known, strict=True):
+        if number is None and isinstance(asked, str) and asked.startswith(_URI_BEGINNINGS):
+            raise QueryError(f"index {searcher.opened.name!r} holds no skill {asked!r}; take a URI from a hit")
         if number is not None and labels.kind_of(number) != "skill":
             raise QueryError(f"skills holds the occupation {asked!r}, expected skills, as texts or URIs")
     texts = [

@@ -87,6 +87,8 @@ class Searcher:
         most = self.opened.labels.concepts(wanted)
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
             what = f"{wanted}s" if wanted else "concepts"
+            if not most:
+                raise QueryError(f"index {self.opened.name!r} holds no {what}, there is nothing to find")
             raise QueryError(
                 f"k is {k!r}, expected a whole number from 1 to {most} (the {what} in index {self.opened.name!r})"
             )

@@ -23,7 +23,7 @@ class Watcher:
     """
 
     def __init__(self, reload: Callable[[], bool], interval: float) -> None:
-        if not interval > 0:
+        if not 0 < interval <= threading.TIMEOUT_MAX:
             raise ValueError(f"interval is {interval!r}, expected seconds above 0")
         self._reload = reload
         self._interval = interval
@@ -54,5 +54,7 @@ class Watcher:
                 if str(error) != told:
                     _log.error("the newest version is not taken: %s", error)
                 told = str(error)
-            except Exception:
-                _log.exception("watching goes on after an unforeseen error")
+            except Exception as error:
+                if repr(error) != told:
+                    _log.exception("watching goes on after an unforeseen error")
+                told = repr(error)

@@ -220,9 +220,11 @@ def test_without_relations_titles_are_found_by_their_labels() -> None:
     assert [r.score for r in recommended] == pytest.approx([math.sqrt(0.5), 0, 0], abs=1e-6)
 
 
-def test_an_unknown_uri_is_a_text_and_no_error(skills: JobSearch) -> None:
+@pytest.mark.parametrize("uri", ["urn:somewhere:else", f"{ESCO}skill/none"])
+def test_an_unknown_uri_is_no_text(uri: str) -> None:
     engine = engine_of(Taxonomy.of(SOURCE, [occupation("a", "cook"), skill("1", "cook food")]), HashEncoder())
-    assert len(engine.recommend_titles(["urn:somewhere:else"], 1)) == 1
+    with pytest.raises(QueryError, match=f"holds no skill '{uri}'"):
+        engine.recommend_titles([uri], 1)
 
 
 # --- filters -----------------------------------------------------------------------------------------------------

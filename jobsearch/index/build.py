@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +118,10 @@ def edit_index(
         about = current.manifest.taxonomy
         taxonomy = unpack_taxonomy(current.labels, Source(about["name"], about["version"], directory.name))
         edited = apply_edits(taxonomy, edits, strict=True)
-        kept = (*read_edits(directory.version_path(current.version)), *edits)
+        # With the kind that the concept has now: a newer ESCO may not have the concept to tell it from.
+        kinds = {concept.uri: concept.kind for concept in (*taxonomy.concepts, *edited.concepts)}
+        made = [replace(edit, kind=kinds.get(edit.uri, edit.kind)) for edit in edits]
+        kept = (*read_edits(directory.version_path(current.version)), *made)
         return _Content(edited, about, kept, current.encoder)
 
     return _publish(content, directory, progress, options or Options())
@@ -162,19 +166,28 @@ def _publish(
             verdict = check_gate(gate, new, current, options.force)
             with storage_errors(aside):
                 (aside / MANIFEST).write_text(replace(manifest, gate=verdict).to_json(), encoding="utf-8")
-    forget_unfinished(directory)
+        forget_unfinished(directory)
     return open_version(directory)
 
 
 def _open_current(directory: IndexDirectory) -> IndexVersion | None:
-    """Return the version in use, or None if there is none or it is broken, which a build is there to mend."""
+    """Return the version in use or, where that is broken, which a build is there to mend, the newest that is whole.
+
+    Edits, gate and type are taken over from it, and the gate compares with it.
+    """
     if not directory.exists:
         return None
-    try:
+    with contextlib.suppress(JobSearchError):
         return open_version(directory)
-    except JobSearchError as error:
-        _log.warning("gate, edits and type of the version in use are not taken over: %s", error)
-        return None
+    for version in reversed(directory.versions()):
+        try:
+            opened = open_version(directory, version)
+        except JobSearchError as error:
+            _log.warning("broken, nothing is taken over from it: %s", error)
+            continue
+        _log.warning("version %s of index %r stands in for the broken one in use", version, directory.name)
+        return opened
+    return None
 
 
 def _chosen_before(current: IndexVersion | None) -> str | None:
@@ -219,7 +232,7 @@ def _write(
             "skills": counts["skills"],
             "relations": len(taxonomy.relations_within),
         },
-        taxonomy=content.described,
+        taxonomy={**content.described, "languages": list(taxonomy.languages)},
         edits=len(content.edits),
         gate=None,
         made_with={"jobsearch": jobsearch.__version__, "faiss": importlib.metadata.version("faiss-cpu")},

@@ -126,6 +126,8 @@ def _add(edit: Edit, records: _Records) -> None:
     kind = first.kind if first else edit.kind or "occupation"
     if edit.kind not in (kind, None):
         raise IndexingError(f"{edit.uri} is of kind {kind} and label {edit.label!r} is added to it as {edit.kind}")
+    if edit.isco_group and kind != "occupation":
+        raise IndexingError(f"{edit.uri} is of kind {kind}: only an occupation is in an ISCO group")
     known = own.get(edit.language)
     if known is None:
         own[edit.language] = Concept(edit.uri, kind, edit.label, (), edit.language, first.isco_group if first else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from jobsearch.index.manifest import GATE
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.rows import Rows
 
+_log = logging.getLogger(__name__)
 AT = 10
 _NAMED = 3
 
@@ -72,8 +74,19 @@ def check_gate(gate: Gate, new: IndexVersion, current: IndexVersion | None, forc
         What the manifest keeps: `queries`, `recall@10`, `before` and `forced` (whether it would not have passed).
 
     Raises:
-        IndexingError: recall fell and `force` is False.
+        IndexingError: recall fell and `force` is False, or none of the concepts is in either version.
     """
+    versions = [version for version in (new, current) if version is not None]
+    unknown = [uri for _, uri in gate.expected if all(version.labels.concept(uri) is None for version in versions)]
+    if len(unknown) == len(gate.expected):
+        raise IndexingError(
+            f"the gate cannot judge index {new.name!r}: it holds none of its concepts, such as {unknown[0]!r}; "
+            "give the URIs that hits show, or drop it with --no-gate"
+        )
+    if unknown:
+        _log.warning(
+            "%d of the gate's %d concepts are in no version, such as %s", len(unknown), len(gate.expected), unknown[0]
+        )
     after = gate.found(new)
     before = gate.found(current) if current is not None else None
     worse = before is not None and sum(after) < sum(before)

@@ -3,6 +3,7 @@
     indexes/<name>/current            one line: the number of the version that readers open
     indexes/<name>/versions/0001/…    a version, never changed once it has its name
     indexes/<name>/.lock              held while a version is built and published
+    indexes/<name>/.pointer.lock      held for moments, while `current` moves
 
 Publishing is one atomic rename of `current`. A reader that has a version open keeps it.
 """
@@ -158,11 +159,12 @@ class IndexDirectory:
             current = self.current()
             others = [version for version in self.versions() if version != current]
             removed = others[: max(0, len(others) + 1 - keep)]
-            for version in removed:
-                # Renamed first: a version is there whole or not at all, also for one who opens it just now.
-                aside = self.path / "versions" / f".{version}-removed"
-                self.version_path(version).rename(aside)
-                shutil.rmtree(aside)
+            with self._pointer_locked():
+                if self.current() in removed:  # rolled back meanwhile
+                    removed.remove(self.current())
+                for version in removed:
+                    # Renamed first: a version is there whole or not at all, also for one who opens it just now.
+                    self.version_path(version).rename(self.path / "versions" / f".{version}-removed")
             self._remove_leftovers()
         return removed
 
@@ -186,8 +188,9 @@ class IndexDirectory:
             IndexNotFoundError: there is no such version.
             StorageError: the disk is full, read-only or not ours.
         """
-        self.check_known(version)
-        write_atomically(self.path / "current", f"{version}\n".encode())
+        with storage_errors(self.path), self._pointer_locked():
+            self.check_known(version)
+            write_atomically(self.path / "current", f"{version}\n".encode())
 
     def check_known(self, version: str) -> None:
         """Refuse a version that is not there or not whole.
@@ -209,6 +212,17 @@ class IndexDirectory:
         except filelock.Timeout:
             raise IndexingError(f"another process is building {self.path}; wait until it is done") from None
 
+    @contextlib.contextmanager
+    def _pointer_locked(self) -> Iterator[None]:
+        """Hold a lock for as long as the pointer moves or versions go: a rollback must not wait for a whole build."""
+        import filelock
+
+        if not self.path.is_dir():  # there is nothing to point at, which is told better by who reads it
+            yield
+            return
+        with filelock.FileLock(self.path / ".pointer.lock"):
+            yield
+
     def _is_current(self, version: str) -> bool:
         with contextlib.suppress(IndexNotFoundError):
             return self.current() == version
@@ -218,8 +232,9 @@ class IndexDirectory:
         """Remove what killed builders left; the lock is held."""
         for path in (self.path / "versions").glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
-        for path in self.path.glob(".current-*"):
-            path.unlink(missing_ok=True)
+        with self._pointer_locked():
+            for path in self.path.glob(".current-*"):
+                path.unlink(missing_ok=True)
 
 
 def _is_file(path: Path) -> bool:

@@ -264,7 +264,7 @@ def test_a_killed_writers_leftover_is_no_part(directory: IndexDirectory) -> None
 @pytest.mark.usefixtures("small_slices")
 def test_a_build_without_interruption_leaves_nothing_behind(directory: IndexDirectory) -> None:
     build_index(skills(*MANY), Counting(), directory)
-    assert {path.name for path in directory.path.iterdir()} == {"current", "versions", ".lock"}
+    assert {path.name for path in directory.path.iterdir()} == {"current", "versions", ".lock", ".pointer.lock"}
 
 
 @pytest.mark.usefixtures("small_slices")

@@ -107,13 +107,13 @@ def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
 def test_the_first_version_passes_whatever_it_finds(directory: IndexDirectory) -> None:
     gate = gate_of("abc", ("x", "urn:unknown"))
     assert built(directory, gate=gate) == {"queries": 4, "recall@10": 0.75, "before": None, "forced": False}
-    directory = IndexDirectory(directory.path.parent / "other")
-    assert built(directory, gate=Gate((("x", "urn:unknown"),))) == {
-        "queries": 1,
-        "recall@10": 0.0,
-        "before": None,
-        "forced": False,
-    }
+
+
+def test_a_gate_that_knows_nothing_of_the_index_is_refused(directory: IndexDirectory) -> None:
+    """It would let everything pass for ever."""
+    with pytest.raises(IndexingError, match="cannot judge index 't': it holds none of its concepts, such as 'urn:u'"):
+        built(directory, gate=Gate((("x", "urn:u"),)))
+    assert directory.versions() == []
 
 
 def test_a_version_that_finds_less_is_not_published(directory: IndexDirectory) -> None:
@@ -222,7 +222,16 @@ def test_a_broken_version_in_use_is_mended_without_its_gate_and_the_log_says_so(
     (directory.version_path("0001") / "vectors.faiss").unlink()
     with caplog.at_level(logging.WARNING, logger="jobsearch"):
         assert built(directory, without="ab") is None
-    assert "gate, edits and type of the version in use are not taken over: " in caplog.text
+    assert "broken, nothing is taken over from it: " in caplog.text
+    assert directory.current() == "0002"
+
+
+def test_the_version_before_stands_in_for_a_broken_one(directory: IndexDirectory) -> None:
+    built(directory, gate=gate_of("ab"))
+    built(directory)
+    (directory.version_path("0002") / "vectors.faiss").unlink()
+    with pytest.raises(IndexingError, match=r"recall@10 fell from 1\.0000 to 0\.0000"):
+        built(directory, without="ab")
     assert directory.current() == "0002"
 
 
