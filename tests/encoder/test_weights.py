@@ -315,4 +315,4 @@ def test_a_folder_where_a_file_should_be_is_refused(copy: Path) -> None:
 def test_a_loaded_set_lives_on_when_its_directory_is_removed(copy: Path, lean: LeanEncoder) -> None:
     encoder = LeanEncoder(load_weights(copy))
     shutil.rmtree(copy)
-    assert np.array_equal(encoder.encode(["registered nurse"]), lean.encode(["registered nurse"]))
+    assert abs(encoder.encode(["registered nurse"]) - lean.encode(["registered nurse"])).max() < 1e-6
