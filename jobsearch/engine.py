@@ -226,8 +226,9 @@ class JobSearch:
         # A number may come again: after a rollback and a prune the next build takes it.
         if newest == opened.version and self._manifest(newest) == opened.manifest:
             return False
-        self._searcher = Searcher(open_version(self._directory, newest))
-        _log.info("index %r moved from version %s to %s", opened.name, opened.version, newest)
+        moved = open_version(self._directory)  # not by its number: it may be pruned by now, for a newer one
+        self._searcher = Searcher(moved)
+        _log.info("index %r moved from version %s to %s", opened.name, opened.version, moved.version)
         return True
 
     def watch(self, interval: float = 5.0) -> Watcher:

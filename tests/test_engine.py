@@ -572,6 +572,26 @@ def test_reload_follows_a_roll_back(second: IndexDirectory) -> None:
     assert JobSearch.open(second.path, "0002").opened.version == "0002"
 
 
+def test_reload_moves_on_when_the_version_it_saw_is_pruned_meanwhile(
+    second: IndexDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = JobSearch.open(second.path, "0001")
+    current = IndexDirectory.current
+
+    def current_then_published_over(directory: IndexDirectory) -> str:
+        seen = current(directory)
+        if not (directory.path / "versions" / "0003").exists():
+            shutil.copytree(directory.version_path("0002"), directory.version_path("0003"), copy_function=os.link)
+            directory.publish("0003")
+            monkeypatch.undo()
+            directory.prune(1)
+        return seen
+
+    monkeypatch.setattr(IndexDirectory, "current", current_then_published_over)
+    assert engine.reload()
+    assert (engine.opened.version, second.versions()) == ("0003", ["0003"])
+
+
 def test_a_version_that_is_not_there_is_not_found(directory: IndexDirectory) -> None:
     with pytest.raises(IndexNotFoundError, match="no version '0002'; it has: 0001"):
         JobSearch.open(directory.path, "0002")

@@ -165,6 +165,8 @@ class IndexDirectory:
                 for version in removed:
                     # Renamed first: a version is there whole or not at all, also for one who opens it just now.
                     self.version_path(version).rename(self.path / "versions" / f".{version}-removed")
+            for version in removed:
+                shutil.rmtree(self.path / "versions" / f".{version}-removed")
             self._remove_leftovers()
         return removed
 
