@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from jobsearch.encoder.lean import LeanEncoder
@@ -64,7 +63,7 @@ def test_open_encoder(saved_base: Path, base_weights: WeightSet, lean: LeanEncod
         encoder = open_encoder(saved_base, verify=verify)
         assert isinstance(encoder, LeanEncoder)
         assert encoder.fingerprint == base_weights.fingerprint
-        assert np.array_equal(encoder.encode(["nurse"]), lean.encode(["nurse"]))
+        assert abs(encoder.encode(["nurse"]) - lean.encode(["nurse"])).max() < 1e-6
 
 
 def test_a_saved_encoder_opens_again(lean: LeanEncoder, tmp_path: Path) -> None:
