@@ -59,7 +59,8 @@ def main() -> None:
             setting = " ".join(f"{knob} {value}" for knob, value in measured.settings.items())
             print(
                 f"{name + (' *' if name == default else ''):8} {kind.factory:26} {setting:16} {measured.value:7.4f} "
-                f"{recall(vectors, queries):7.4f} {median:7.2f} {late:7.2f} {flat / median:7.1f} {size:5.0f} {seconds:7.1f}",
+                f"{recall(vectors, queries):7.4f} {median:7.2f} {late:7.2f} {flat / median:7.1f} {size:5.0f} "
+                f"{seconds:7.1f}",
                 flush=True,
             )
 
