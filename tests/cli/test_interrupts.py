@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -29,9 +30,8 @@ def versions(home: Path, name: str = "small") -> list[str]:
 
 def stop_while_writing(home: Path, how: signal.Signals) -> tuple[int, bytes, bytes]:
     """Stop a build of `small` as soon as it has begun to write a version."""
-    before = versions(home)
     process = start(home, "index", "build")
-    wait_for(lambda: versions(home) != before, process)
+    wait_for(lambda: any(re.match(r"\.\d{4}-", name) for name in versions(home)), process)
     process.send_signal(how)
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
