@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from jobsearch.index.reader import IndexVersion
     from jobsearch.index.versions import IndexDirectory
 
+# Recall@10 against exact search below which a build warns.
+_PROMISED = 0.99
+
 
 def gate_options(command: Command) -> Command:
     """Add `--gate`, `--no-gate` and `--force`, which `build_options` takes."""
@@ -92,6 +95,12 @@ def tell_built(version: IndexVersion) -> None:
         f"type {manifest.index_type} with recall@10 {manifest.recall['recall@10']:.4f}.",
         err=True,
     )
+    if manifest.recall["recall@10"] < _PROMISED:
+        click.echo(
+            f"Warning: type {manifest.index_type} finds less than {_PROMISED:.0%} of what exact search does; "
+            "try --type pq, or --type flat, which is exact",
+            err=True,
+        )
     if manifest.gate and manifest.gate["forced"]:
         click.echo(
             f"Warning: recall@10 of the gate fell from {manifest.gate['before']:.4f}; published by force.", err=True

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_home import CONCEPTS, ENGLISH, GERMAN, linked_copy, replace_file
 from cli_process import Cli, Result, error_of, shape
+
+from jobsearch import JobSearch
+from jobsearch.cli.building import tell_built
 
 SUMMARY = {
     "name": str,
@@ -73,6 +77,17 @@ def test_name_taxonomy_and_case_can_be_chosen(home: Path, cli: Cli) -> None:
     query = ("search", "--index", "mine", "-k", "1", "--json")
     scores = {q: json.loads(cli(home, *query, q).out)["hits"][0]["score"] for q in ("bread maker", "BREAD MAKER")}
     assert scores["bread maker"] > 0.999 > scores["BREAD MAKER"]  # case counts in this one
+
+
+@pytest.mark.parametrize(("recall", "warned"), [(0.9899, True), (0.99, False)])
+def test_a_type_that_misses_too_much_is_warned_of(
+    session_home: Path, capsys: pytest.CaptureFixture[str], recall: float, warned: bool
+) -> None:
+    opened = JobSearch.open(session_home / "indexes" / "small").opened
+    manifest = replace(opened.manifest, recall={"recall@10": recall, "queries": 500}, index_type="hnsw")
+    tell_built(replace(opened, manifest=manifest))
+    warning = "Warning: type hnsw finds less than 99% of what exact search does"
+    assert (warning in capsys.readouterr().err) == warned
 
 
 @pytest.mark.parametrize(
