@@ -18,6 +18,7 @@ from jobsearch.cli.doctor import doctor
 from jobsearch.cli.esco import esco
 from jobsearch.cli.evaluate import evaluate
 from jobsearch.cli.index import index
+from jobsearch.cli.match import match
 from jobsearch.cli.models import models
 from jobsearch.cli.pairs import pairs
 from jobsearch.cli.search import search
@@ -67,7 +68,7 @@ def cli(ctx: click.Context) -> None:
         ctx.invoke(shell)
 
 
-for command in (search, shell, compare, pairs, tune, models, index, esco, evaluate, serve, doctor):
+for command in (search, match, shell, compare, pairs, tune, models, index, esco, evaluate, serve, doctor):
     command.no_args_is_help = False  # a group alone is wrong usage, told in one line
     cli.add_command(command)
 

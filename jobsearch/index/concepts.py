@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.index.labels import LabelTable
@@ -15,9 +16,12 @@ from jobsearch.index.vectors import RowNumbers, Scores, Vectors
 
 # A concept by its best label: (cosine, row of the label).
 Found = tuple[float, int]
+Cosines = npt.NDArray[np.float64]
 # Scores closer than this are a tie: float32 rounding may order equal labels either way.
 _TIE = 1e-6
 _LEAST_FETCHED = 32
+# Queries that are folded sooner one by one than all at once.
+_FEW = 4
 # Share of all labels that may be fetched before scoring each of them is the faster way.
 _MOST_FETCHED = 1 / 16
 
@@ -44,37 +48,120 @@ def nearest_concepts(
         scores ordered by preferred label, then by the table's order. An approximate index may miss some and put the
         next ones in their place; scores are always exact.
     """
-    found: list[list[Found]] = [[] for _ in queries]
-    open_queries = list(range(len(queries)))
+    scores, numbers = nearest_rows(vectors, labels, queries, k, rows, min_score)
+    return [
+        [(score, row) for score, row in zip(own_scores, own_rows, strict=True) if row >= 0]
+        for own_scores, own_rows in zip(scores.tolist(), numbers.tolist(), strict=True)
+    ]
+
+
+def nearest_rows(
+    vectors: Vectors,
+    labels: LabelTable,
+    queries: Embeddings,
+    k: int,
+    rows: Rows,
+    min_score: float = -2.0,
+) -> tuple[Cosines, RowNumbers]:
+    """Find the k nearest concepts of each query (see `nearest_concepts`), as arrays.
+
+    Returns:
+        Cosines (n, k), best first, and the rows of the labels; where there is no more, row -1 and no score.
+    """
+    found_scores = np.full((len(queries), k), -2.0)
+    found_rows = np.full((len(queries), k), -1, np.int64)
+    open_queries = np.arange(len(queries))
     count = max(_LEAST_FETCHED, FETCH * k)
-    while open_queries:
+    while len(open_queries):
         # Short of concepts, an approximate index is asked for ever more, until exact search is the faster way.
         whole = count >= len(rows)
-        scores, numbers = _fetch(vectors, queries[open_queries], count, rows)
-        short = []
-        for query, own_scores, own_rows in zip(open_queries, scores, numbers, strict=True):
-            kept = rows.have(own_rows)
-            best = _best_rows(labels, own_scores[kept].tolist(), own_rows[kept].tolist())
-            last = float(own_scores[-1]) if own_rows[-1] >= 0 else -2.0
-            # Below the k-th concept there must be a lower score, else a tie may have been cut off.
-            certain = len(best) >= k and last <= best[k - 1][0] - _TIE
-            if whole or certain or -2.0 < last < min_score:
-                found[query] = [entry for entry in best[:k] if entry[0] >= min_score]
-            else:
-                short.append(query)
-        open_queries, count = short, count * 4
-    return found
+        fetched, numbers = _fetch(vectors, queries[open_queries], count, rows)
+        # In double precision, as the scores are given back: a bound of the caller's is not rounded before it is kept.
+        scores = fetched.astype(np.float64)
+        best_scores, best_rows = _best(labels, scores, numbers, k, rows)
+        last = np.where(numbers[:, -1] >= 0, scores[:, -1], -2.0)
+        # Below the k-th concept there must be a lower score, else a tie may have been cut off.
+        certain = (best_rows[:, -1] >= 0) & (last <= best_scores[:, -1] - _TIE)
+        done = certain | ((last > -2.0) & (last < min_score)) | whole
+        low = best_scores < min_score
+        if low.any():
+            best_rows[low] = -1
+            order = np.argsort(low, axis=1, kind="stable")  # of a tie the first may be too low and the second not
+            best_scores = np.take_along_axis(best_scores, order, axis=1)
+            best_rows = np.take_along_axis(best_rows, order, axis=1)
+        found_scores[open_queries[done]] = best_scores[done]
+        found_rows[open_queries[done]] = best_rows[done]
+        open_queries, count = open_queries[~done], count * 4
+    return found_scores, found_rows
 
 
 def _fetch(vectors: Vectors, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
     """Return the nearest `count` of some rows, or somewhat more or fewer where the index finds others that are not."""
     if len(rows) == 0:
-        return np.empty((len(queries), 1), np.float32), np.full((len(queries), 1), -1, np.int64)
+        return np.full((len(queries), 1), -2.0, np.float32), np.full((len(queries), 1), -1, np.int64)
     # A filter drops some of what the index finds: so much more is fetched.
     fetched = count * len(vectors) // len(rows)
     if len(rows) <= EXACT_UP_TO or fetched > _MOST_FETCHED * len(vectors):
         return vectors.exact(queries, min(count, len(rows)), rows)
     return vectors.search(queries, fetched)
+
+
+def _best(labels: LabelTable, scores: Cosines, numbers: RowNumbers, k: int, rows: Rows) -> tuple[Cosines, RowNumbers]:
+    """Fold labels into the k best concepts of each query: at once where no scores tie, one by one where some do.
+
+    Args:
+        labels: the table.
+        scores, numbers: labels of each query, best first; row -1 where there are no more.
+        k: concepts wanted.
+        rows: the rows that count.
+    """
+    best_scores, best_rows = np.full((len(scores), k), -2.0), np.full((len(scores), k), -1, np.int64)
+    kept = rows.have(numbers)
+    clear = np.zeros(len(scores), np.bool_)
+    if len(scores) > _FEW:
+        places, clear = _clear(labels, scores, numbers, k, kept)
+        chosen = places[clear]
+        best_scores[clear] = np.take_along_axis(scores[clear], chosen, axis=1)
+        best_rows[clear] = np.take_along_axis(numbers[clear], chosen, axis=1)
+    for query in np.flatnonzero(~clear).tolist():
+        own = kept[query]
+        found = _best_rows(labels, scores[query, own].tolist(), numbers[query, own].tolist())[:k]
+        for place, (score, row) in enumerate(found):
+            best_scores[query, place], best_rows[query, place] = score, row
+    return best_scores, best_rows
+
+
+def _clear(
+    labels: LabelTable, scores: Cosines, numbers: RowNumbers, k: int, kept: npt.NDArray[np.bool_]
+) -> tuple[RowNumbers, npt.NDArray[np.bool_]]:
+    """Find the place of each of the k best concepts' first label, and tell for which queries these are the answer.
+
+    They are if there are k among the first labels, and no two neighbours tie down to the label behind the k-th.
+    """
+    width = min(scores.shape[1], FETCH * k)
+    # Rows that count come first, in their order.
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :width]
+    count = np.take_along_axis(kept, order, axis=1)
+    concepts = np.where(count, labels.concept_of[np.take_along_axis(numbers, order, axis=1)], -1)
+    by_concept = np.argsort(concepts, axis=1, kind="stable")
+    concepts = np.take_along_axis(concepts, by_concept, axis=1)
+    new = np.ones(concepts.shape, np.bool_)
+    new[:, 1:] = concepts[:, 1:] != concepts[:, :-1]
+    first = np.empty(new.shape, np.bool_)
+    np.put_along_axis(first, by_concept, new, axis=1)
+    first &= count
+    places = np.argsort(~first, axis=1, kind="stable")[:, :k]
+    if places.shape[1] < k:
+        return np.zeros((len(scores), k), np.int64), np.zeros(len(scores), np.bool_)
+    # Twice the width of a tie, so that rounding here decides nothing.
+    ordered = np.where(count, np.take_along_axis(scores, order, axis=1), -2.0)
+    tied = np.zeros(first.shape, np.bool_)
+    tied[:, :-1] = ordered[:, :-1] - ordered[:, 1:] < 2 * _TIE
+    last = places[:, -1]
+    clear = np.count_nonzero(first, axis=1) >= k
+    clear &= ~tied.any(axis=1) | (np.argmax(tied, axis=1) > last)
+    clear &= (last < width - 1) | (width == scores.shape[1])  # else the label behind the k-th was not looked at
+    return np.take_along_axis(order, places, axis=1), clear
 
 
 def _best_rows(labels: LabelTable, scores: list[float], rows: list[int]) -> list[Found]:

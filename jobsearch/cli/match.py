@@ -1,0 +1,127 @@
+"""`jobsearch match`: a file of titles to the concepts of an index."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.opening import open_engine
+
+if TYPE_CHECKING:
+    from jobsearch.engine import JobSearch
+    from jobsearch.hits import KindFilter
+    from jobsearch.matching.run import Summary
+
+_STREAM = "-"
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--column", metavar="NAME", help="Column that holds the titles. Default: title, or the only one.")
+@click.option("--out", metavar="FILE", help="File to write; - is stdout. Default: NAME.matched.EXT beside FILE.")
+@click.option("-k", type=int, default=1, show_default=True, metavar="N", help="Hits for each title, a row each.")
+@click.option(
+    "--kind", default="occupation", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
+)
+@click.option("--isco", metavar="CODE", help="Only occupations of this ISCO-08 group, 1 to 4 digits.")
+@click.option("--language", metavar="CODE", help="Only labels in this language.")
+@click.option("--min-score", type=float, metavar="SCORE", help="Only hits with this score or a higher one, -1 to 1.")
+@click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
+@click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV, or tab. Default: told by its first row.")
+@click.option("--restart", is_flag=True, help="Drop what an unfinished run has done.")
+@click.option("--force", is_flag=True, help="Replace the file to write if it is there.")
+@json_option
+def match(
+    file: str,
+    column: str | None,
+    out: str | None,
+    k: int,
+    kind: str,
+    isco: str | None,
+    language: str | None,
+    min_score: float | None,
+    index_name: str | None,
+    delimiter: str | None,
+    restart: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Find the concept of each title in FILE: CSV, Parquet or JSON lines, of any length.
+
+    FILE ends in .csv, .parquet, .jsonl or .ndjson, or is `-` for a CSV on stdin, answered on stdout. Each row is
+    written in its order, with match_uri, match_label, match_matched_label, match_kind, match_score (a cosine of four
+    decimals) and, where the index knows it, match_isco_group; -k above 1 adds match_rank and writes a row a hit. A row
+    without a title, or without a hit, gets empty cells.
+
+    A run that was interrupted goes on where it stopped when it is started again; its work is in OUT.partial till then.
+
+    \b
+    Examples:
+      jobsearch match vacancies.csv
+      jobsearch match vacancies.parquet --column job_title -k 3 --out coded.jsonl
+      cut -d, -f2 vacancies.csv | jobsearch match - > coded.csv
+    """
+    from jobsearch.filters import Filter
+    from jobsearch.matching.run import Wanted, check_out, match_file, match_stream
+    from jobsearch.matching.sources import format_of, open_source
+
+    wanted = Wanted(k, cast("KindFilter", kind), Filter(isco=isco, language=language, min_score=min_score))
+    format_of(file)
+    target = out or _beside(file)
+    streamed = target == _STREAM
+    if streamed and as_json:
+        raise click.UsageError("--json prints a summary on stdout, where the rows go; name a file with --out")
+    if streamed and (restart or force):
+        raise click.UsageError("--restart and --force are about a file to write; name it with --out")
+    source = open_source(file, column, delimiter, any_keys=format_of(target) == "jsonl")
+    if not streamed:
+        check_out(source, Path(target), force, restart)
+    engine = open_engine(index_name)
+    with show_progress() as progress:
+        if streamed:
+            summary = match_stream(engine, source, sys.stdout.buffer, wanted, progress)
+        else:
+            summary = match_file(engine, source, Path(target), wanted, progress, force=force, restart=restart)
+    if as_json:
+        print_json(_record(engine, source.name, source.column, target, summary))
+    else:
+        click.echo(_line(target, summary), err=True)
+
+
+def _beside(file: str) -> str:
+    if file == _STREAM:
+        return _STREAM
+    path = Path(file)
+    return str(path.with_name(f"{path.stem}.matched{path.suffix}"))
+
+
+def _line(target: str, summary: Summary) -> str:
+    resumed = f", {summary.resumed_after:,} of them before" if summary.resumed_after else ""
+    return (
+        f"{summary.rows:,} rows{resumed}: {summary.searched:,} titles searched, {summary.empty:,} empty, "
+        f"{summary.without_hit:,} without a hit; {summary.rows_per_second:,.0f} rows/s; "
+        f"in {'stdout' if target == _STREAM else target}."
+    )
+
+
+def _record(engine: JobSearch, file: str, column: str, target: str, summary: Summary) -> dict[str, Any]:
+    from jobsearch.reporting import encoder_record, index_record
+
+    return {
+        "file": file,
+        "column": column,
+        "out": target,
+        "index": index_record(engine.opened),
+        "encoder": encoder_record(engine.opened),
+        "rows": summary.rows,
+        "empty": summary.empty,
+        "without_hit": summary.without_hit,
+        "searched": summary.searched,
+        "resumed_after": summary.resumed_after,
+        "seconds": round(summary.seconds, 3),
+        "rows_per_second": round(summary.rows_per_second, 1),
+    }

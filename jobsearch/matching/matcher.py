@@ -1,0 +1,244 @@
+"""Batches of titles to their best concepts: the plain function that files, streams and Spark are matched by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from jobsearch.encoder.protocol import Embeddings
+from jobsearch.engine import JobSearch
+from jobsearch.errors import QueryError
+from jobsearch.filters import EVERYTHING, Filter
+from jobsearch.hits import KindFilter
+from jobsearch.index.concepts import nearest_rows
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.reader import IndexVersion
+from jobsearch.matching.memory import Memory, Places, Rows, Scores
+from jobsearch.searcher import Searcher
+from jobsearch.taxonomy.labels import clean_label
+
+# Titles remembered, about 60 MB; fewer where each has many hits, so that the answers stay below 64 MB.
+REMEMBERED = 200_000
+_MOST_HITS = 8_000_000
+# Titles encoded in one call, and vectors that one thread searches for at once. Both are fixed: what is computed
+# together must not depend on the machine, or float32 rounding would show where a run was interrupted.
+_ENCODED = 2048
+_SEARCHED = 512
+# Labels whose columns are kept as they were made.
+_DESCRIBED = 16_384
+# A cosine beyond these is float32 noise, and may differ where a title is encoded together with others.
+DECIMALS = 4
+COLUMNS = (
+    "match_rank",
+    "match_uri",
+    "match_label",
+    "match_matched_label",
+    "match_kind",
+    "match_score",
+    "match_isco_group",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be asked for a batch of titles.
+
+    Args:
+        places: of each title in the memory, -1 for an empty one.
+        misses: cleaned titles that are not remembered, each once.
+        new: their places.
+    """
+
+    places: Places
+    misses: list[str]
+    new: Places
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Hits as the lines of a table.
+
+    Args:
+        positions: of each line its title's position in the batch, ascending; every title has a line.
+        columns: values by column name, None where there is no hit.
+    """
+
+    positions: list[int]
+    columns: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Answers for a batch of titles.
+
+    Args:
+        rows: int32 (n, k), rows of the index's label table, best first, -1 where there are no more.
+        scores: float32 (n, k), cosines.
+        asked: the same two for the titles alone that were asked, in the order of the plan.
+        empty: how many of the titles were empty.
+        describe: turns a row into URI, label, matched label, kind and ISCO group.
+        columns: names of the columns of `lines`.
+    """
+
+    rows: Rows
+    scores: Scores
+    asked: tuple[Rows, Scores]
+    empty: int
+    describe: Callable[[int], tuple[Any, ...]]
+    columns: tuple[str, ...]
+
+    @property
+    def without_hit(self) -> int:
+        """How many of the titles that are not empty have no hit."""
+        return int(np.count_nonzero(self.rows[:, 0] < 0)) - self.empty
+
+    def lines(self) -> Lines:
+        """Return a line for each hit, and one for each title without any."""
+        positions = np.repeat(np.arange(len(self.rows)), np.maximum(np.count_nonzero(self.rows >= 0, axis=1), 1))
+        first = np.searchsorted(positions, np.arange(len(self.rows)))
+        ranks = np.arange(len(positions)) - first[positions]
+        rows = self.rows[positions, ranks].tolist()
+        # In double precision, so that what is printed has so many decimals.
+        cosines = np.clip(self.scores[positions, ranks].astype(np.float64), -1, 1).round(DECIMALS)
+        described = [self.describe(row) if row >= 0 else (None,) * 5 for row in rows]
+        uris, labels, matched, kinds, isco = zip(*described, strict=True) if described else ((),) * 5
+        found = [row >= 0 for row in rows]
+        columns: dict[str, Sequence[Any]] = {
+            "match_rank": [rank + 1 if hit else None for rank, hit in zip(ranks.tolist(), found, strict=True)],
+            "match_uri": uris,
+            "match_label": labels,
+            "match_matched_label": matched,
+            "match_kind": kinds,
+            "match_score": [score if hit else None for score, hit in zip(cosines.tolist(), found, strict=True)],
+            "match_isco_group": isco,
+        }
+        return Lines(positions.tolist(), {name: list(columns[name]) for name in self.columns})
+
+
+class Matcher:
+    """Finds the best concepts of many titles; equal titles are encoded once, as long as they are remembered.
+
+    >>> matcher = Matcher(JobSearch.open("esco-en"), k=1, kind="occupation")
+    >>> lines = matcher.match(["plumber", "data scientist"]).lines()
+    >>> lines.columns["match_label"]
+    ['plumber', 'data scientist']
+
+    The hits are those of `JobSearch.search_many`; one version of the index gives them all, whatever the engine moves
+    to. Batches are matched in turn: to match in several threads give each its own matcher.
+
+    Args:
+        engine: what to search.
+        k: hits for each title.
+        kind: `"occupation"`, `"skill"` or `"all"`.
+        where: what else each hit must fulfil.
+        remembered: distinct titles whose answers are kept, 300 bytes each and 8 more for each hit.
+
+    Raises:
+        QueryError: k, kind or the filter cannot be.
+    """
+
+    def __init__(
+        self,
+        engine: JobSearch,
+        k: int = 1,
+        kind: KindFilter = "occupation",
+        where: Filter | None = None,
+        remembered: int = REMEMBERED,
+    ) -> None:
+        searcher = Searcher(engine.opened)
+        wanted = searcher.check(k, kind)
+        self._k = k
+        self._where = where or EVERYTHING
+        self._rows = searcher.rows(wanted, self._where)
+        self.opened: IndexVersion = searcher.opened
+        self.remembered = max(1, min(remembered, _MOST_HITS // k))
+        self.memory = Memory(self.remembered, k)
+        left_out = {"match_rank": k == 1, "match_isco_group": not self.opened.labels.has_isco}
+        self.columns = tuple(name for name in COLUMNS if not left_out.get(name))
+        # Over the labels, not over `self`: a circle would keep a version until Python looks for circles.
+        self._describe = lru_cache(_DESCRIBED)(partial(_columns_of, self.opened.labels))
+        self._pool: ThreadPoolExecutor | None = None
+
+    def match(self, titles: Sequence[str | None]) -> Matches:
+        """Find the hits of a batch of titles.
+
+        Args:
+            titles: as they are written; None and blank ones get no hits. Batches of thousands are fastest; no more
+                than the matcher remembers.
+
+        Returns:
+            The answers, in the order of `titles`.
+
+        Raises:
+            QueryError: a title is no string, or there are too many.
+        """
+        plan = self.plan(titles)
+        return self.answer(plan, self.join(self.encode(plan.misses)))
+
+    def plan(self, titles: Sequence[str | None]) -> Plan:
+        """Find out which titles have to be asked; plans are to be answered in the order in which they were made."""
+        if len(titles) > self.remembered:
+            raise QueryError(f"{len(titles):,} titles at once; give at most {self.remembered:,}, in several batches")
+        return Plan(*self.memory.plan([_clean(title, position) for position, title in enumerate(titles)]))
+
+    def encode(self, titles: Sequence[str]) -> Iterator[Embeddings]:
+        """Yield the vectors of cleaned titles, some at a time."""
+        for start in range(0, len(titles), _ENCODED):
+            yield self.opened.encoder.encode(titles[start : start + _ENCODED])
+
+    def join(self, parts: Iterable[Embeddings]) -> Embeddings:
+        """Lay parts of a plan's vectors end to end."""
+        return np.concatenate([np.empty((0, self.opened.vectors.dim), np.float32), *parts])
+
+    def answer(self, plan: Plan, vectors: Embeddings) -> Matches:
+        """Search with the vectors of a plan's misses, and put all of its answers together."""
+        asked = self._search(vectors)
+        self.memory.put(plan.new, *asked)
+        empty = int(np.count_nonzero(plan.places < 0))
+        return Matches(*self.memory.take(plan.places), asked, empty, self._describe, self.columns)
+
+    def _search(self, vectors: Embeddings) -> tuple[Rows, Scores]:
+        """Find the nearest concepts, on one thread a core: FAISS's own threads wait for each other on busy cores."""
+        import faiss
+
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(
+                _usable_cores(), "jobsearch-match", initializer=faiss.omp_set_num_threads, initargs=(1,)
+            )
+        opened = self.opened
+
+        def nearest(part: Embeddings) -> tuple[Any, Any]:
+            return nearest_rows(opened.vectors, opened.labels, part, self._k, self._rows, self._where.least)
+
+        parts = [vectors[start : start + _SEARCHED] for start in range(0, len(vectors), _SEARCHED)]
+        found = list(self._pool.map(nearest, parts))
+        rows = np.concatenate([rows for _, rows in found] or [np.empty((0, self._k))]).astype(np.int32)
+        scores = np.concatenate([scores for scores, _ in found] or [np.empty((0, self._k))]).astype(np.float32)
+        return rows, scores
+
+
+def _columns_of(labels: LabelTable, row: int) -> tuple[str, str, str, str, str | None]:
+    concept = int(labels.concept_of[row])
+    preferred = labels.preferred_row(concept, labels.language_of(row))
+    kind, isco = labels.kind_of(concept), labels.isco_of(concept)
+    return labels.uris[concept], labels.texts[preferred], labels.texts[row], kind, isco
+
+
+def _clean(title: object, position: int) -> str:
+    if isinstance(title, str):
+        return clean_label(title)
+    if title is None or title != title:  # pandas has NaN for what is not there
+        return ""
+    raise QueryError(f"title {position + 1} is {type(title).__name__} ({title!r:.40}), expected a string or None")
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,171 @@
+"""Rows and their hits as bytes, a batch at a time, and the file that they become at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jobsearch.matching.batches import Batch, to_json
+from jobsearch.matching.matcher import Lines
+from jobsearch.matching.sources import Format, ParquetSource, Source
+
+# Rows of a row group of a Parquet file: one is in memory at a time.
+_ROW_GROUP = 65_536
+
+
+class Writer(ABC):
+    """Turns batches into bytes; what has been written can be cut at the end of any batch and gone on from there."""
+
+    def begin(self) -> bytes:
+        """Return what comes before the first batch."""
+        return b""
+
+    @abstractmethod
+    def batch(self, batch: Batch, lines: Lines) -> bytes:
+        """Return rows, each once for each of its hits, with the hits' columns behind their own."""
+
+    def finish(self, written: Path, finished: Path) -> Path:
+        """Make the file of what was written.
+
+        Args:
+            written: all bytes.
+            finished: where to make the file, if it is not `written`.
+
+        Returns:
+            The file.
+        """
+        return written
+
+
+def open_writer(kind: Format, source: Source, columns: Sequence[str]) -> Writer:
+    """Return a writer.
+
+    Args:
+        kind: the format.
+        source: whose rows will come.
+        columns: the hits' columns.
+    """
+    if kind == "parquet":
+        return ParquetWriter(source, columns)
+    return CsvWriter(source, columns) if kind == "csv" else JsonWriter()
+
+
+class CsvWriter(Writer):
+    """CSV in UTF-8, lines ended by a line feed, with the delimiter of the source if that is a CSV."""
+
+    def __init__(self, source: Source, columns: Sequence[str]) -> None:
+        self._header = [*source.columns, *columns]
+        self._delimiter = getattr(source, "delimiter", ",")
+
+    def begin(self) -> bytes:
+        """Return the header."""
+        return self._text([self._header])
+
+    def batch(self, batch: Batch, lines: Lines) -> bytes:
+        """Return lines of the CSV."""
+        cells = batch.cells()
+        found = zip(
+            *(["" if value is None else str(value) for value in c] for c in lines.columns.values()), strict=True
+        )
+        return self._text([cells[position] + [*hit] for position, hit in zip(lines.positions, found, strict=True)])
+
+    def _text(self, rows: list[list[str]]) -> bytes:
+        text = self._written(rows)
+        if "\r" in text:
+            # Not every Python puts quotation marks around a carriage return by itself.
+            text = "".join(self._written([row], any("\r" in cell for cell in row)) for row in rows)
+        return text.encode()
+
+    def _written(self, rows: Iterable[list[str]], quoted: bool = False) -> str:
+        out = io.StringIO(newline="")
+        writer = csv.writer(
+            out,
+            delimiter=self._delimiter,
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
+        )
+        writer.writerows(rows)
+        return out.getvalue()
+
+
+class JsonWriter(Writer):
+    """JSON lines: the row's own object as it was written, with the hit's keys at its end."""
+
+    def batch(self, batch: Batch, lines: Lines) -> bytes:
+        """Return a line for each hit."""
+        objects, names = batch.objects(), tuple(lines.columns)
+        out = []
+        for position, hit in zip(lines.positions, zip(*lines.columns.values(), strict=True), strict=True):
+            own = objects[position].rstrip()[:-1].rstrip()
+            found = to_json(dict(zip(names, hit, strict=True)))[1:]
+            out.append(f"{own}{'' if own == '{' else ', '}{found}\n")
+        return "".join(out).encode("utf-8", "replace")
+
+
+class ParquetWriter(Writer):
+    """Parquet, by way of Arrow streams: a Parquet file cannot be read before it is whole, nor be gone on with."""
+
+    def __init__(self, source: Source, columns: Sequence[str]) -> None:
+        import pyarrow as pa
+
+        types = {"match_rank": pa.int32(), "match_score": pa.float64()}
+        added = [pa.field(name, types.get(name, pa.string())) for name in columns]
+        own = (
+            source.schema
+            if isinstance(source, ParquetSource)
+            else pa.schema([(c, pa.string()) for c in source.columns])
+        )
+        self._added = pa.schema(added)
+        self._schema = pa.schema([*own, *added], metadata=own.metadata)
+
+    def batch(self, batch: Batch, lines: Lines) -> bytes:
+        """Return an Arrow stream."""
+        import pyarrow as pa
+
+        table = batch.table()
+        if len(lines.positions) > len(batch):
+            table = table.take(pa.array(lines.positions, pa.int64()))
+        for name, values in lines.columns.items():
+            table = table.append_column(name, pa.array(values, self._added.field(name).type))
+        out = io.BytesIO()
+        with pa.ipc.new_stream(out, self._schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+            stream.write_table(pa.Table.from_arrays(table.columns, schema=self._schema))
+        return out.getvalue()
+
+    def finish(self, written: Path, finished: Path) -> Path:
+        """Make the Parquet file, in row groups of one size."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # Through a Python file, so that the system's refusals come as they are.
+        with finished.open("wb") as file, pq.ParquetWriter(file, self._schema) as parquet:
+            rows: list[Any] = []
+            for batch in _stored(written):
+                rows.append(batch)
+                while (there := sum(map(len, rows))) >= _ROW_GROUP:
+                    table = pa.Table.from_batches(rows, self._schema)
+                    _write(parquet, table.slice(0, _ROW_GROUP))
+                    rows = table.slice(_ROW_GROUP).to_batches() if there > _ROW_GROUP else []
+            if rows:
+                _write(parquet, pa.Table.from_batches(rows, self._schema))
+        return finished
+
+
+def _stored(written: Path) -> Iterator[Any]:
+    """Yield the record batches of streams that lie end to end in a file."""
+    import pyarrow as pa
+
+    size = written.stat().st_size
+    with pa.OSFile(str(written)) as file:
+        while file.tell() < size:
+            with pa.ipc.open_stream(file) as stream:
+                yield from stream
+
+
+def _write(parquet: Any, table: Any) -> None:
+    """Write a row group that is the same however the rows came together."""
+    parquet.write_table(table.unify_dictionaries().combine_chunks(), row_group_size=_ROW_GROUP)
