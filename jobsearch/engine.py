@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class JobSearch:
         self._directory = directory
         # One reference is swapped at a reload; each call takes it once, so one version answers the whole call.
         self._searcher = opened if isinstance(opened, Searcher) else Searcher(opened)
+        self._reloading = threading.Lock()  # of two reloads at once the slower could move back to an older version
 
     @staticmethod
     def open(index: str | Path, version: str | None = None) -> JobSearch:
@@ -52,7 +54,7 @@ class JobSearch:
             IndexCorruptError: a file is missing, truncated or altered.
             EncoderMismatchError: its encoder is not the one that made the vectors.
         """
-        directory = IndexDirectory(index) if isinstance(index, Path) else IndexDirectory.named(index)
+        directory = IndexDirectory(index.absolute()) if isinstance(index, Path) else IndexDirectory.named(index)
         return JobSearch(directory, open_version(directory, version))
 
     @property
@@ -222,12 +224,13 @@ class JobSearch:
         Raises:
             IndexingError, EncoderError: the newest version cannot be opened; the engine stays on the one it has.
         """
-        opened, newest = self.opened, self._directory.current()
-        # A number may come again: after a rollback and a prune the next build takes it.
-        if newest == opened.version and self._manifest(newest) == opened.manifest:
-            return False
-        moved = open_version(self._directory)  # not by its number: it may be pruned by now, for a newer one
-        self._searcher = Searcher(moved)
+        with self._reloading:
+            opened, newest = self.opened, self._directory.current()
+            # The folder may have been replaced as a whole, by one with a version of the same number.
+            if newest == opened.version and self._manifest(newest) == opened.manifest:
+                return False
+            moved = open_version(self._directory)  # not by its number: it may be pruned by now, for a newer one
+            self._searcher = Searcher(moved)
         _log.info("index %r moved from version %s to %s", opened.name, opened.version, moved.version)
         return True
 
@@ -239,6 +242,9 @@ class JobSearch:
 
         Args:
             interval: seconds between two looks at the index, above 0.
+
+        Raises:
+            ValueError: `interval` is not.
         """
         return Watcher(self.reload, interval)
 

@@ -74,11 +74,12 @@ def new_directory(target: Path) -> Iterator[Path]:
             sync(aside)
             if target.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-                target.rename(old / "replaced")
                 try:
+                    target.rename(old / "replaced")
                     aside.rename(target)
                 except BaseException:
-                    (old / "replaced").rename(target)
+                    with contextlib.suppress(FileNotFoundError):
+                        (old / "replaced").rename(target)
                     raise
                 finally:
                     shutil.rmtree(old, ignore_errors=True)

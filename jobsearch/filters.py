@@ -91,7 +91,7 @@ class Filter:
 
 
 def _is_cosine(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1 <= value <= 1
+    return isinstance(value, (int, float, np.floating)) and not isinstance(value, bool) and bool(-1 <= value <= 1)
 
 
 def _uris(name: str, uris: Collection[str]) -> frozenset[str]:

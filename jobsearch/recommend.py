@@ -61,6 +61,7 @@ def recommend_skills(searcher: Searcher, title: str, k: int, where: Filter) -> l
 def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: Filter) -> list[Recommendation]:
     """Recommend the occupations that go with skills (see `JobSearch.recommend_titles`)."""
     searcher.check(k, "occupation")
+    skills = skills if isinstance(skills, Sequence) else list(skills)
     if isinstance(skills, str) or not skills:
         raise QueryError(f"skills is {skills!r}, expected a list of at least one skill, as texts or URIs")
     labels = searcher.opened.labels

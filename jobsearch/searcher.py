@@ -70,9 +70,9 @@ class Searcher:
         Raises:
             QueryError: the index does not hold it.
         """
-        number = self.opened.labels.concept(uri)
+        number = self.opened.labels.concept(uri) if isinstance(uri, str) else None
         if number is None:
-            raise QueryError(f"index {self.opened.name!r} holds no concept {uri!r}; take a URI from a hit")
+            raise QueryError(f"index {self.opened.name!r} holds no concept {uri!r}; take one from `uri` of a hit")
         return number
 
     def check(self, k: int, kind: str) -> Kind | None:
@@ -85,7 +85,7 @@ class Searcher:
             raise QueryError(f"kind is {kind!r}, expected one of {', '.join(KIND_FILTERS)}")
         wanted = next((known for known in KINDS if known == kind), None)
         most = self.opened.labels.concepts(wanted)
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= most:
             what = f"{wanted}s" if wanted else "concepts"
             if not most:
                 raise QueryError(f"index {self.opened.name!r} holds no {what}, there is nothing to find")

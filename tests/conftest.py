@@ -16,7 +16,7 @@ from jobsearch.encoder.protocol import Encoder
 
 
 def pytest_configure() -> None:
-    # What a table looks like must not depend on the terminal that the tests were started in (pytest-xdist has one, too).
+    # What a table looks like must not depend on where the tests were started; pytest-xdist sets a width, too.
     os.environ.pop("COLUMNS", None)
     # A shell starts what it runs in the background with Ctrl-C ignored, and child processes inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from jobsearch.cli.common import Command, show_progress
+from jobsearch.cli.common import Command, say, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -74,7 +77,7 @@ def build(name: str, taxonomy: str | None, encoder: str, case: Case | None, opti
     from jobsearch.index.versions import IndexDirectory
     from jobsearch.taxonomy.library import find_taxonomy
 
-    with show_progress() as progress:
+    with show_progress() as progress, show_warnings():
         progress("reading labels", 0, 0)
         labels = find_taxonomy(taxonomy)
         if case is None and encoder == BASE_NAME:
@@ -82,6 +85,22 @@ def build(name: str, taxonomy: str | None, encoder: str, case: Case | None, opti
         progress("loading encoder", 0, 0)
         version = build_index(labels, find_encoder(encoder, case), IndexDirectory.named(name), progress, options)
     tell_built(version)
+
+
+@contextlib.contextmanager
+def show_warnings() -> Iterator[None]:
+    """Show what the library logs as a warning, above the bar."""
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"Warning: {record.getMessage()}")
+
+    shown, logger = Shown(logging.WARNING), logging.getLogger("jobsearch")
+    logger.addHandler(shown)
+    try:
+        yield
+    finally:
+        logger.removeHandler(shown)
 
 
 def tell_built(version: IndexVersion) -> None:

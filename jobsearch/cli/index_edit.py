@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsearch.cli.building import build_options, gate_options, index_directory, tell_built
+from jobsearch.cli.building import build_options, gate_options, index_directory, show_warnings, tell_built
 from jobsearch.cli.common import json_option, print_json, show_progress
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def add(file: str, name: str | None, **gate: Any) -> None:
 def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: Any) -> None:
     """Remove concepts, or one label of a concept, as a new version.
 
+    A URI may be short, as tables show it (occupation/ed3cf43d), where only one concept fits.
     Rebuilds keep them out; `jobsearch index rollback` brings them back.
 
     \b
     Examples:
-      jobsearch index remove http://data.europa.eu/esco/skill/0f58f88f-1a2b-4c3d-8e4f-5a6b7c8d9e0f
+      jobsearch index remove skill/0f58f88f
       jobsearch index remove urn:acme:title-17 --label "rockstar developer"
     """
     from jobsearch.index.edits import Edit
@@ -57,7 +58,10 @@ def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: A
 
     if label is not None and not clean_label(label):
         raise click.UsageError("--label is empty; leave it out to remove the whole concept")
-    _edit(name, [Edit("remove", uri, clean_label(label or "")) for uri in uris], gate)
+    from jobsearch.index.reader import open_version
+
+    labels = open_version(index_directory(name)).labels
+    _edit(name, [Edit("remove", labels.full_uri(uri), clean_label(label or "")) for uri in uris], gate)
 
 
 @click.command()
@@ -102,6 +106,6 @@ def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None
     from jobsearch.index.build import edit_index
 
     options = build_options(**gate)
-    with show_progress() as progress:
+    with show_progress() as progress, show_warnings():
         version = edit_index(edits, index_directory(name), progress, options)
     tell_built(version)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
 
 from jobsearch.cli.building import build
-from jobsearch.errors import IndexNotFoundError
+from jobsearch.errors import IndexingError, IndexNotFoundError
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -69,9 +70,12 @@ def open_encoder_engine(name: str) -> JobSearch:
     own = IndexDirectory.named(f"{active_name()}@{Path(name).name}")
     for directory in (IndexDirectory.named(active_name()), own):
         for version in reversed(directory.versions()):
-            manifest = Manifest.read(directory.version_path(version), directory.mend)
-            if manifest.taxonomy["fingerprint"] == about["fingerprint"] and encoder.items() <= manifest.encoder.items():
-                return JobSearch.open(directory.path, version)
+            # What is broken, of an earlier format or pruned meanwhile is passed over.
+            with contextlib.suppress(IndexingError):
+                manifest = Manifest.read(directory.version_path(version), directory.mend)
+                known = manifest.taxonomy["fingerprint"] == about["fingerprint"]
+                if known and encoder.items() <= manifest.encoder.items():
+                    return JobSearch.open(directory.path, version)
     click.echo(f"Building the index {own.name!r} once, to compare with …", err=True)
     build(own.name, taxonomy=None, encoder=name, case=case)
     return JobSearch.open(own.path)

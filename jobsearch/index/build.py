@@ -21,7 +21,17 @@ from jobsearch.index.edits import Edit, apply_edits, read_edits, unpack_taxonomy
 from jobsearch.index.embedding import embed_labels, forget_unfinished
 from jobsearch.index.gate import Gate, check_gate
 from jobsearch.index.labels import pack_labels
-from jobsearch.index.manifest import ENCODER, LABELS, MANIFEST, METRIC, VECTORS, Manifest, describe_files
+from jobsearch.index.manifest import (
+    EDITS,
+    ENCODER,
+    GATE,
+    LABELS,
+    MANIFEST,
+    METRIC,
+    VECTORS,
+    Manifest,
+    describe_files,
+)
 from jobsearch.index.reader import IndexVersion, open_version, open_version_at
 from jobsearch.index.recall import AT, calibrate
 from jobsearch.index.types import find_type
@@ -88,8 +98,8 @@ def build_index(
         "languages": list(taxonomy.languages),
     }
 
-    def content(current: IndexVersion | None) -> _Content:
-        kept = read_edits(directory.version_path(current.version)) if current and options.keep_edits else ()
+    def content(before: _Before) -> _Content:
+        kept = before.edits if options.keep_edits else ()
         edited = apply_edits(taxonomy, kept, strict=False) if kept else taxonomy
         return _Content(edited, described, kept, encoder)
 
@@ -100,6 +110,8 @@ def edit_index(
     edits: Sequence[Edit], directory: IndexDirectory, progress: Progress = silent, options: Options | None = None
 ) -> IndexVersion:
     """Add and remove labels and concepts of an index, as a new version; only new labels are embedded.
+
+    Labels that are there already are not added again; where that leaves nothing to do there is no new version.
 
     Args:
         edits: what to do, in this order.
@@ -113,18 +125,26 @@ def edit_index(
     """
     directory.current()  # there must be one
 
-    def content(current: IndexVersion | None) -> _Content:
-        current = current or open_version(directory)  # which says why it cannot be opened
+    def content(before: _Before) -> _Content:
+        current = open_version(directory)  # the very version in use: no other will do
         about = current.manifest.taxonomy
         taxonomy = unpack_taxonomy(current.labels, Source(about["name"], about["version"], directory.name))
         edited = apply_edits(taxonomy, edits, strict=True)
+        if edited.concepts == taxonomy.concepts:
+            raise _NothingToDo
         # With the kind that the concept has now: a newer ESCO may not have the concept to tell it from.
         kinds = {concept.uri: concept.kind for concept in (*taxonomy.concepts, *edited.concepts)}
         made = [replace(edit, kind=kinds.get(edit.uri, edit.kind)) for edit in edits]
-        kept = (*read_edits(directory.version_path(current.version)), *made)
-        return _Content(edited, about, kept, current.encoder)
+        return _Content(edited, about, (*before.edits, *made), current.encoder)
 
-    return _publish(content, directory, progress, options or Options())
+    try:
+        return _publish(content, directory, progress, options or Options())
+    except _NothingToDo:
+        return open_version(directory)
+
+
+class _NothingToDo(Exception):  # noqa: N818  (it is no error)
+    """All edits are in the version in use already."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +157,17 @@ class _Content:
     encoder: Encoder
 
 
+@dataclass(frozen=True)
+class _Before:
+    """What the version in use hands on: its edits, gate and type. Empty where there is none."""
+
+    edits: tuple[Edit, ...] = ()
+    gate: Gate | None = None
+    index_type: str | None = None
+
+
 def _publish(
-    content_after: Callable[[IndexVersion | None], _Content],
+    content_after: Callable[[_Before], _Content],
     directory: IndexDirectory,
     progress: Progress,
     options: Options,
@@ -147,55 +176,67 @@ def _publish(
     directory.make_ready()
     progress("waiting for other builders", 0, 0)
     with directory.new_version() as aside:
-        current = _open_current(directory)
-        content = content_after(current)
+        before = _before(directory)
+        content = content_after(before)
         if not content.taxonomy.concepts:
             raise IndexingError(f"nothing would be left in index {directory.name!r}; keep at least one concept")
-        gate = options.gate
-        if gate is None and current is not None and not options.no_gate:
-            gate = Gate.of_version(directory.version_path(current.version))
+        gate = options.gate or (None if options.no_gate else before.gate)
         write_edits(aside, content.edits)
         if gate is not None:
             gate.write(aside)
-        manifest = _write(aside, content, directory, progress, options.index_type or _chosen_before(current))
+        manifest = _write(aside, content, directory, progress, options.index_type or before.index_type)
         progress("checking", 0, 0)
         new = open_version_at(aside, directory.name, "new", directory.mend)
         check_version(new)
         if gate is not None:
             progress("asking the gate", 0, 0)
-            verdict = check_gate(gate, new, current, options.force)
+            manifest = replace(manifest, gate=check_gate(gate, new, _whole_version(directory), options.force))
             with storage_errors(aside):
-                (aside / MANIFEST).write_text(replace(manifest, gate=verdict).to_json(), encoding="utf-8")
+                (aside / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         forget_unfinished(directory)
-    return open_version(directory)
+    return _open_published(directory, manifest)
 
 
-def _open_current(directory: IndexDirectory) -> IndexVersion | None:
-    """Return the version in use or, where that is broken, which a build is there to mend, the newest that is whole.
+def _before(directory: IndexDirectory) -> _Before:
+    """Return what the version in use hands on, also where other files of it are broken, which a build mends."""
+    if not directory.exists:
+        return _Before()
+    version = directory.current()
+    path = directory.version_path(version)
+    try:
+        manifest = Manifest.read(path, directory.mend)
+        for name in (EDITS, GATE):
+            manifest.verify_files(path, directory.mend, name)
+        edits, gate = read_edits(path), Gate.of_version(path)
+    except IndexingError as error:
+        _log.warning("edits, gate and type of version %s cannot be taken over: %s", version, error)
+        return _Before()
+    # A type that is the default for its size was not chosen; the default may change with the size.
+    default = find_type(None, manifest.counts["labels"], manifest.dim).name
+    return _Before(edits, gate, None if manifest.index_type == default else manifest.index_type)
 
-    Edits, gate and type are taken over from it, and the gate compares with it.
-    """
+
+def _whole_version(directory: IndexDirectory) -> IndexVersion | None:
+    """Return the version in use or, where that is broken, the newest that is whole, for the gate to compare with."""
     if not directory.exists:
         return None
     with contextlib.suppress(JobSearchError):
         return open_version(directory)
     for version in reversed(directory.versions()):
-        try:
+        with contextlib.suppress(JobSearchError):
             opened = open_version(directory, version)
-        except JobSearchError as error:
-            _log.warning("broken, nothing is taken over from it: %s", error)
-            continue
-        _log.warning("version %s of index %r stands in for the broken one in use", version, directory.name)
-        return opened
+            _log.warning("the gate compares with version %s, since the one in use is broken", version)
+            return opened
     return None
 
 
-def _chosen_before(current: IndexVersion | None) -> str | None:
-    """Return the index type that someone chose for the version in use; None if it is the default for its size."""
-    if current is None:
-        return None
-    chosen = current.manifest.index_type
-    return None if chosen == find_type(None, len(current.labels), current.manifest.dim).name else chosen
+def _open_published(directory: IndexDirectory, manifest: Manifest) -> IndexVersion:
+    """Open the version with this manifest, whatever another builder may have published since."""
+    for version in reversed(directory.versions()):
+        with contextlib.suppress(IndexingError):
+            if Manifest.read(directory.version_path(version), directory.mend) == manifest:
+                return open_version(directory, version)
+    return open_version(directory)
 
 
 def _write(

@@ -7,6 +7,7 @@ taxonomy anew, so they survive a retrained encoder and a newer ESCO.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Literal
 
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
-from jobsearch.index.labels import LabelTable
+from jobsearch.index.labels import ESCO, LabelTable
 from jobsearch.index.manifest import EDITS
 from jobsearch.taxonomy.model import Concept, Group, Kind, Relation, Source, Taxonomy
 
 # The records of each concept, by URI and language.
 _Records = dict[str, dict[str, Concept]]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,18 @@ def apply_edits(taxonomy: Taxonomy, edits: Iterable[Edit], *, strict: bool) -> T
             concept of another kind.
     """
     records: _Records = {uri: {record.language: record for record in own} for uri, own in taxonomy.by_uri.items()}
+    passed: list[IndexingError] = []
     for edit in edits:
         try:
             (_add if edit.action == "add" else _remove)(edit, records)
-        except IndexingError:
+        except IndexingError as error:
             if strict:
                 raise
+            passed.append(error)
+    if passed:
+        _log.warning(
+            "%d edits do not fit this taxonomy and are passed over, the first since %s", len(passed), passed[0]
+        )
     return Taxonomy.of(
         taxonomy.source,
         [record for own in records.values() for record in own.values()],
@@ -114,8 +123,7 @@ def unpack_taxonomy(labels: LabelTable, source: Source) -> Taxonomy:
             for skill, essential in zip(*labels.related(number), strict=True):
                 relations.append(Relation(uri, labels.uris[int(skill)], "essential" if essential else "optional"))
     groups = [
-        Group(f"http://data.europa.eu/esco/isco/C{code}", code, label, language)
-        for (code, language), label in labels.isco_labels.items()
+        Group(f"{ESCO}isco/C{code}", code, label, language) for (code, language), label in labels.isco_labels.items()
     ]
     return Taxonomy.of(source, concepts, relations=relations, groups=groups)
 
@@ -143,7 +151,7 @@ def _add(edit: Edit, records: _Records) -> None:
 def _remove(edit: Edit, records: _Records) -> None:
     own = records.get(edit.uri)
     if own is None:
-        raise IndexingError(f"there is no concept {edit.uri!r} to remove; take a URI from a hit")
+        raise IndexingError(f"there is no concept {edit.uri!r} to remove; `jobsearch search … --json` shows URIs")
     if not edit.label:
         del records[edit.uri]
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from jobsearch.errors import IndexingError, StorageError
 from jobsearch.files import new_directory
-from jobsearch.index.manifest import MANIFEST
+from jobsearch.index.manifest import MANIFEST, describe_files
 from jobsearch.index.reader import IndexVersion
 from jobsearch.progress import Progress, silent
 
@@ -33,16 +34,17 @@ def export_index(version: IndexVersion, folder: Path, file_format: str, progress
         The files.
 
     Raises:
-        IndexingError: the folder is there already, or there is no such format.
+        IndexingError: the folder is there, or there is no such format.
         StorageError: the disk is full, read-only or not ours.
     """
     if file_format not in ("parquet", "npy"):
         raise IndexingError(f"export format {file_format!r} is not known; expected parquet or npy")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise IndexingError(f"{folder} is there already; name a folder that is not, or an empty one")
+    if folder.exists():
+        raise IndexingError(f"{folder} is there already; name a folder that is not")
     with new_directory(folder) as aside:
         (_write_parquet if cast("Format", file_format) == "parquet" else _write_npy)(version, aside, progress)
-        (aside / MANIFEST).write_text(version.manifest.to_json(), encoding="utf-8")
+        manifest = replace(version.manifest, files=describe_files(aside))
+        (aside / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return sorted(folder.iterdir())
 
 

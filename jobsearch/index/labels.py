@@ -6,6 +6,7 @@ of a concept are one range, and a filter by kind costs nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ from jobsearch.encoder.tensorfile import read_tensors
 from jobsearch.taxonomy.model import KINDS, Kind, Taxonomy
 
 Array = npt.NDArray[Any]
+ESCO = "http://data.europa.eu/esco/"
+_SHORT_URI = re.compile(r"(occupation|skill)/[0-9a-z-]{1,36}\Z")
 
 
 class Strings:
@@ -191,6 +194,13 @@ class LabelTable:
     def concept(self, uri: str) -> int | None:
         """Return the number of the concept with this URI, or None."""
         return self._by_uri.get(uri)
+
+    def full_uri(self, text: str) -> str:
+        """Return the URI that a short form (`occupation/ed3cf43d`) stands for, or `text` where it is not just one."""
+        if text in self._by_uri or not _SHORT_URI.match(text):
+            return text
+        fitting = [uri for uri in self.uris if uri.startswith(f"{ESCO}{text}")]
+        return fitting[0] if len(fitting) == 1 else text
 
     def entry(self, concept: int, language: str | None = None) -> ConceptEntry:
         """Return all that is known of a concept, in `language` or its first one."""

@@ -60,7 +60,7 @@ class Vectors:
             index.add(embeddings)
             return Vectors(index, {})
         except (RuntimeError, ValueError) as error:
-            reason = str(error).rsplit("Error:", 1)[-1].strip()
+            reason = str(error).rsplit(": ", 1)[-1].strip()
             raise IndexingError(f"index type {kind.name!r} cannot be built ({reason}); use --type flat") from error
 
     @staticmethod

@@ -3,6 +3,7 @@
     indexes/<name>/current            one line: the number of the version that readers open
     indexes/<name>/versions/0001/…    a version, never changed once it has its name
     indexes/<name>/.lock              held while a version is built and published
+    indexes/<name>/.last              the highest number, once its version was pruned
     indexes/<name>/.pointer.lock      held for moments, while `current` moves
 
 Publishing is one atomic rename of `current`. A reader that has a version open keeps it.
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobsearch.errors import IndexingError, IndexNotFoundError
+from jobsearch.errors import IndexingError, IndexNotFoundError, StorageError
 from jobsearch.files import new_directory, storage_errors, write_atomically
 from jobsearch.home import indexes_directory
 from jobsearch.index.manifest import MANIFEST
@@ -42,7 +43,7 @@ class IndexDirectory:
             IndexNotFoundError: the name cannot be one.
         """
         if "/" in name or "\\" in name:
-            return IndexDirectory(Path(name).expanduser())
+            return IndexDirectory(Path(name).expanduser().absolute())
         if not _NAME.match(name):
             raise IndexNotFoundError(
                 f"index name {name!r}: expected letters, digits, dots, dashes; `jobsearch index list` shows the names"
@@ -69,7 +70,7 @@ class IndexDirectory:
             version = (self.path / "current").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             raise IndexNotFoundError(
-                f"no index {self.name!r} in {self.path.parent}; run `jobsearch index build` or `jobsearch index list`"
+                f"no index {self.name!r} in {self.path.parent}; run `{self._build_command}` or `jobsearch index list`"
             ) from None
         except (OSError, ValueError) as error:
             raise IndexNotFoundError(f"{self.path / 'current'} cannot be read ({error}); {self.mend}") from error
@@ -100,9 +101,13 @@ class IndexDirectory:
     @property
     def mend(self) -> str:
         """What to do when something in this index is broken, for errors."""
+        return f"run `{self._build_command}` to build it anew"
+
+    @property
+    def _build_command(self) -> str:
         path = self.path.absolute()
         name = self.name if path == indexes_directory() / self.name else shlex.quote(str(path))
-        return f"run `jobsearch index build --name {name}` to build it anew"
+        return f"jobsearch index build --name {name}"
 
     @contextlib.contextmanager
     def new_version(self, *, wait: float = -1) -> Iterator[Path]:
@@ -125,12 +130,12 @@ class IndexDirectory:
             self.make_ready()
             with self._locked(wait):
                 self._remove_leftovers()
-                taken = [int(path.name) for path in (self.path / "versions").iterdir() if _VERSION.match(path.name)]
-                version = f"{max(taken, default=0) + 1:04d}"
+                begun_on = self._current_or_none()
+                version = f"{self._highest_number() + 1:04d}"
                 with new_directory(self.version_path(version)) as aside:
                     yield aside
                 try:
-                    self.publish(version)
+                    self.publish(version, over=begun_on)
                 except BaseException:
                     if not self._is_current(version):  # what nobody may open must not be listed
                         shutil.rmtree(self.version_path(version), ignore_errors=True)
@@ -159,6 +164,9 @@ class IndexDirectory:
             current = self.current()
             others = [version for version in self.versions() if version != current]
             removed = others[: max(0, len(others) + 1 - keep)]
+            if f"{self._highest_number():04d}" in removed:
+                with contextlib.suppress(StorageError):  # a full disk is what one prunes for
+                    write_atomically(self.path / ".last", f"{self._highest_number():04d}\n".encode())
             with self._pointer_locked():
                 if self.current() in removed:  # rolled back meanwhile
                     removed.remove(self.current())
@@ -183,15 +191,26 @@ class IndexDirectory:
             with contextlib.suppress(FileNotFoundError):  # another builder may have tidied it up
                 Path(tried).rmdir()
 
-    def publish(self, version: str) -> None:
+    def publish(self, version: str, over: str | None = None) -> None:
         """Make a whole version the current one, by one atomic rename.
+
+        Args:
+            version: its number.
+            over: the version that must be the current one still; None: any.
 
         Raises:
             IndexNotFoundError: there is no such version.
+            IndexingError: another version than `over` was made current meanwhile, by a rollback.
             StorageError: the disk is full, read-only or not ours.
         """
         with storage_errors(self.path), self._pointer_locked():
             self.check_known(version)
+            current = self._current_or_none()
+            if over is not None and current not in (over, None):
+                raise IndexingError(
+                    f"version {current} of index {self.name!r} was made current while a new one was built on {over}; "
+                    "nothing was published; run the same command again"
+                )
             write_atomically(self.path / "current", f"{version}\n".encode())
 
     def check_known(self, version: str) -> None:
@@ -224,6 +243,18 @@ class IndexDirectory:
             return
         with filelock.FileLock(self.path / ".pointer.lock"):
             yield
+
+    def _current_or_none(self) -> str | None:
+        with contextlib.suppress(IndexNotFoundError):
+            return self.current()
+        return None
+
+    def _highest_number(self) -> int:
+        """Return the highest number that a version has or had: a number never comes twice."""
+        names = [path.name for path in (self.path / "versions").iterdir()]
+        with contextlib.suppress(OSError):
+            names.append((self.path / ".last").read_text(encoding="ascii").strip())
+        return max((int(name) for name in names if _VERSION.match(name)), default=0)
 
     def _is_current(self, version: str) -> bool:
         with contextlib.suppress(IndexNotFoundError):

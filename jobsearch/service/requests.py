@@ -1,7 +1,7 @@
 """What callers may send, each field with its limits and an example; anything else is refused.
 
 Where a limit depends on the settings the schema names it (`x-at-most`); `openapi.describe` puts the number in its
-place, and `limits.check` holds requests to it.
+place, and `limits` holds requests to it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+Isco = Annotated[str, Field(pattern="^[0-9]{1,4}$")]
+Language = Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]
+
+
 class _Filtered(_Request):
     k: Hits | None = Field(default=None, description=_K)
-    isco: Annotated[str, Field(pattern="^[0-9]{1,4}$")] | None = Field(
-        default=None, description='Only occupations below this ISCO-08 group: "25", "2512".'
-    )
-    language: Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")] | None = Field(
-        default=None, description='Only labels in this language: "en".'
-    )
+    isco: Isco | None = Field(default=None, description='Only occupations below this ISCO-08 group: "25", "2512".')
+    language: Language | None = Field(default=None, description='Only labels in this language: "en".')
     allowed: list[Uri] | None = Field(default=None, description="Only these concepts.")
     excluded: list[Uri] = Field(default=[], description="Never these concepts.")
     min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
@@ -77,6 +77,11 @@ class SearchParameters(BaseModel):
     q: Text = Field(description="A job title or a skill.", examples=["machine learning engineer"])
     k: Hits | None = Field(default=None, description=_K, examples=[3])
     kind: KindName = Field(default="all", examples=["occupation"])
+    isco: Isco | None = Field(default=None, description="Only occupations of this ISCO-08 group.", examples=["25"])
+    language: Language | None = Field(default=None, description="Only labels in this language.", examples=["en"])
+    min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
+        default=None, description="Only hits with at least this score.", examples=[0.5]
+    )
 
 
 class BatchRequest(_Filtered):

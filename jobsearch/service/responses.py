@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -222,6 +222,3 @@ class ErrorAnswer(_Answer):
     model_config = _example({"error": {"code": "invalid_request", "message": "query: is missing"}})
 
     error: ErrorDetail
-
-
-Metrics = Annotated[str, Field(examples=["jobsearch_requests_total 1.0\n"])]

@@ -39,10 +39,10 @@ def index_routes(context: Context) -> APIRouter:
     router = APIRouter(tags=["search"])
     settings, state, metrics = context.settings, context.state, context.metrics
 
-    @router.get("/search", response_model=give.SearchAnswer, operation_id="search_by_address")
+    @router.get("/search", response_model=give.SearchAnswer, operation_id="search_by_address", responses=_NOT_HERE)
     async def search_by_address(asked: Annotated[ask.SearchParameters, Query()]) -> Response:
         """Find the concepts nearest to a query; for the browser's address bar and for curl."""
-        return await _search(ask.SearchRequest(query=asked.q, k=asked.k, kind=asked.kind))
+        return await _search(ask.SearchRequest(query=asked.q, **asked.model_dump(exclude={"q"})))
 
     @router.post("/search", response_model=give.SearchAnswer, operation_id="search", responses=_NOT_HERE)
     async def search(asked: ask.SearchRequest) -> Response:

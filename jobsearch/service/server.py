@@ -34,7 +34,7 @@ class PatientProtocol(H11Protocol):
     - A client that takes none of an answer for as long is cut off.
     - At most `most` connections are open; one more is answered with 503 and closed.
 
-    `patience` and `most` are set in a subclass (see `serve`), since uvicorn makes the instances.
+    `patience` and `most` are set in a subclass (see `make_server`), since uvicorn makes the instances.
     """
 
     patience = 10.0

@@ -52,6 +52,13 @@ def test_what_was_removed_stays_out_until_rolled_back(home: Path, cli: Cli) -> N
     assert hits(cli, home, "nurse")[0]["uri"] == NURSE
 
 
+def test_a_short_uri_will_do(home: Path, cli: Cli) -> None:
+    assert cli(home, "index", "remove", "occupation/nurse").code == 0
+    assert NURSE not in [hit["uri"] for hit in hits(cli, home, "nurse")]
+    line = error_of(cli(home, "index", "remove", "skill/"))
+    assert "there is no concept 'skill/' to remove" in line
+
+
 def test_one_label_is_removed(home: Path, cli: Cli) -> None:
     assert cli(home, "index", "remove", NURSE, "--label", "registered nurse").code == 0
     assert hits(cli, home, "registered nurse")[0]["score"] < 0.999
@@ -63,7 +70,7 @@ def test_one_label_is_removed(home: Path, cli: Cli) -> None:
     [
         (("add", "nowhere.csv"), "nowhere.csv cannot be read (No such file or directory); check the path"),
         (("add", "bad.csv"), "bad.csv, row 3: kind is 'job', expected occupation or skill"),
-        (("remove", "urn:none"), "there is no concept 'urn:none' to remove; take a URI from a hit"),
+        (("remove", "urn:none"), "there is no concept 'urn:none' to remove; `jobsearch search … --json` shows URIs"),
         (("remove", NURSE, "--label", "sister"), f"concept '{NURSE}' has no label 'sister' to remove"),
         (("add", "bad.csv", "--name", "nope"), "row 3"),
         (("remove", "urn:none", "--name", "nope"), "no index 'nope'"),

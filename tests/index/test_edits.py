@@ -144,7 +144,7 @@ def test_edits_are_done_in_their_order(small_taxonomy: Taxonomy) -> None:
 
 
 REFUSED = [
-    (Edit("remove", "urn:x"), "there is no concept 'urn:x' to remove; take a URI from a hit"),
+    (Edit("remove", "urn:x"), "there is no concept 'urn:x' to remove; `jobsearch search … --json` shows URIs"),
     (Edit("remove", COOK, "chef"), f"concept '{COOK}' has no label 'chef' to remove"),  # that is the boss's
     (Edit("remove", LEAD, "lead a team"), f"'lead a team' is the only label of '{LEAD}'; remove the concept instead"),
     (
@@ -456,3 +456,33 @@ def test_a_broken_index_cannot_be_edited_and_says_why(directory: IndexDirectory)
 def test_edits_of_an_index_type_keep_it(directory: IndexDirectory) -> None:
     assert edit_index(ADDED[:1], directory, options=Options("sq8")).manifest.factory == "SQ8,RFlat"
     assert edit_index(ADDED[1:2], directory).manifest.factory == "SQ8,RFlat"
+
+
+# --- what is in already, and what does not fit ---------------------------------------------------------------------
+
+
+def test_the_same_edits_again_make_no_version(directory: IndexDirectory) -> None:
+    first = edit_index(ADDED[:2], directory)
+    again = edit_index(ADDED[:2], directory)
+    assert (again.version, again.manifest) == (first.version, first.manifest)
+
+
+def test_edits_of_a_damaged_version_are_not_lost(directory: IndexDirectory, small_taxonomy: Taxonomy) -> None:
+    edited = edit_index(ADDED[:1], directory)
+    vectors = directory.version_path(edited.version) / "vectors.faiss"
+    content = vectors.read_bytes()
+    vectors.unlink()
+    vectors.write_bytes(content[:-1])
+    with pytest.raises(IndexCorruptError):
+        edit_index(ADDED[1:2], directory)  # what nobody can read nobody can edit
+    version = build_index(small_taxonomy, HashEncoder(DIM), directory)
+    assert "growth hacker" in list(version.labels.texts)
+
+
+def test_edits_that_do_not_fit_are_told(caplog: pytest.LogCaptureFixture, small_taxonomy: Taxonomy) -> None:
+    with caplog.at_level("WARNING", logger="jobsearch"):
+        apply_edits(small_taxonomy, [Edit("remove", "urn:gone"), Edit("remove", BOSS)], strict=False)
+    assert (
+        "1 edits do not fit this taxonomy and are passed over, the first since there is no concept 'urn:gone'"
+        in caplog.text
+    )

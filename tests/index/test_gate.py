@@ -215,15 +215,21 @@ def test_the_gate_is_asked_of_the_version_in_use_after_a_roll_back(directory: In
     assert built(directory, without="b") == {"queries": 2, "recall@10": 0.5, "before": 0.5, "forced": False}
 
 
-def test_a_broken_version_in_use_is_mended_without_its_gate_and_the_log_says_so(
+def test_a_broken_version_in_use_is_mended_with_its_gate(directory: IndexDirectory) -> None:
+    built(directory, gate=gate_of("ab"))
+    (directory.version_path("0001") / "vectors.faiss").unlink()
+    assert built(directory, without="a") == {"queries": 2, "recall@10": 0.5, "before": None, "forced": False}
+    assert directory.current() == "0002"
+
+
+def test_a_gate_that_is_broken_itself_is_lost_and_the_log_says_so(
     directory: IndexDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
     built(directory, gate=gate_of("ab"))
-    (directory.version_path("0001") / "vectors.faiss").unlink()
+    (directory.version_path("0001") / "gate.json").write_text("[]")
     with caplog.at_level(logging.WARNING, logger="jobsearch"):
         assert built(directory, without="ab") is None
-    assert "broken, nothing is taken over from it: " in caplog.text
-    assert directory.current() == "0002"
+    assert "edits, gate and type of version 0001 cannot be taken over: " in caplog.text
 
 
 def test_the_version_before_stands_in_for_a_broken_one(directory: IndexDirectory) -> None:

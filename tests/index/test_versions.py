@@ -80,7 +80,7 @@ def test_the_remedy_names_the_index_so_that_the_command_finds_it(jobsearch_home:
 def test_without_an_index_the_error_says_how_to_build_one(directory: IndexDirectory) -> None:
     assert not directory.exists
     assert directory.versions() == []
-    with pytest.raises(IndexNotFoundError, match=r"no index 'esco' in .*; run `jobsearch index build`"):
+    with pytest.raises(IndexNotFoundError, match=r"no index 'esco' in .*; run `jobsearch index build --name "):
         directory.current()
 
 
@@ -415,3 +415,23 @@ def test_pruning_waits_for_a_builder_and_leaves_it_its_folder(directory: IndexDi
         assert process.wait(20) == 0
     assert inside(directory) == ["0003"]
     assert directory.current() == "0003"
+
+
+def test_a_number_never_comes_again(directory: IndexDirectory) -> None:
+    """Logs and caches of a service tell answers apart by it."""
+    for _ in range(3):
+        add(directory)
+    directory.publish("0001")
+    assert directory.prune(1) == ["0002", "0003"]
+    add(directory)
+    assert directory.versions() == ["0001", "0004"]
+
+
+def test_a_rollback_during_a_build_is_not_undone(directory: IndexDirectory) -> None:
+    for _ in range(2):
+        add(directory)
+    moved = r"version 0001 of index .* was made current while a new one was built on 0002"
+    with pytest.raises(IndexingError, match=moved), directory.new_version() as aside:
+        (aside / "manifest.json").write_text("{}", encoding="utf-8")
+        directory.publish("0001")
+    assert (directory.versions(), directory.current()) == (["0001", "0002"], "0001")

@@ -6,6 +6,7 @@ lost in a fork; the tests' own process has started many things, so it cannot be 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -141,8 +142,8 @@ def build_with_all(path: Path, name: str, index_type: str) -> None:
 
     directory = IndexDirectory(path)
     build_index(*content(name), directory, options=Options(index_type=index_type, gate=GATE))
-    for edits in ([EDIT], [EDIT, EDIT]):
-        edit_index(edits, directory, options=Options(index_type=index_type))
+    for edit in (EDIT, dataclasses.replace(EDIT, label="chief cake officer")):
+        edit_index([edit], directory, options=Options(index_type=index_type))
     directory.prune(2)
 
 
