@@ -201,15 +201,14 @@ def _before(directory: IndexDirectory) -> _Before:
     """Return what the version in use hands on, also where other files of it are broken, which a build mends."""
     if not directory.exists:
         return _Before()
-    version = directory.current()
-    path = directory.version_path(version)
     try:
+        path = directory.version_path(directory.current())
         manifest = Manifest.read(path, directory.mend)
         for name in (EDITS, GATE):
             manifest.verify_files(path, directory.mend, name)
         edits, gate = read_edits(path), Gate.of_version(path)
     except IndexingError as error:
-        _log.warning("edits, gate and type of version %s cannot be taken over: %s", version, error)
+        _log.warning("edits, gate and type of the version in use cannot be taken over: %s", error)
         return _Before()
     # A type that is the default for its size was not chosen; the default may change with the size.
     default = find_type(None, manifest.counts["labels"], manifest.dim).name

@@ -229,7 +229,14 @@ def test_a_gate_that_is_broken_itself_is_lost_and_the_log_says_so(
     (directory.version_path("0001") / "gate.json").write_text("[]")
     with caplog.at_level(logging.WARNING, logger="jobsearch"):
         assert built(directory, without="ab") is None
-    assert "edits, gate and type of version 0001 cannot be taken over: " in caplog.text
+    assert "edits, gate and type of the version in use cannot be taken over: " in caplog.text
+
+
+def test_a_damaged_pointer_is_mended(directory: IndexDirectory) -> None:
+    built(directory, gate=gate_of("ab"))
+    (directory.path / "current").write_text("?")
+    assert built(directory, without="ab") is None
+    assert directory.current() == "0002"
 
 
 def test_the_version_before_stands_in_for_a_broken_one(directory: IndexDirectory) -> None:
