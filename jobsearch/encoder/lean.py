@@ -40,6 +40,9 @@ _TOKEN_ROW = arch.TOKEN_WIDTH + (len(arch.ORDERS) + sum(arch.ORDERS)) * arch.BRA
 # Calls with at most so many distinct tokens, which queries are, remember their rows: 15 KB each, 31 MB in all.
 _REMEMBER_TOKENS = 64
 _MOST_REMEMBERED = 2048
+# BLAS rounds products of one or two rows another way than those of more: what is remembered must not depend on which
+# tokens happened to be new together.
+_LEAST_TOGETHER = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class _Branch:
 class LeanEncoder(WeightSetEncoder):
     """USE multilingual in NumPy; equal to the Keras model of the same weight set within 1e-5.
 
-    Safe to share between threads: `encode` changes nothing.
+    Safe to share between threads: what `encode` remembers of tokens changes nothing but its speed.
 
     Args:
         weights: the weight set; mapped tensors stay mapped, the embedding table is never copied.
@@ -135,7 +138,8 @@ class LeanEncoder(WeightSetEncoder):
             if len(known) + len(missing) > _MOST_REMEMBERED:
                 # Emptied whole: calls under way in other threads keep the dictionary that they began with.
                 known = self._known = {token: known[token] for token in wanted if token in known}
-            known.update(zip(missing, self._tokens(np.array(missing)), strict=False))
+            computed = self._tokens(np.resize(missing, max(len(missing), _LEAST_TOGETHER)))
+            known.update(zip(missing, computed, strict=False))
         table = np.zeros((len(wanted) + 1, _TOKEN_ROW), np.float32)
         np.stack([known[token] for token in wanted], out=table[:-1])
         return table

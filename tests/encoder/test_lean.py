@@ -181,19 +181,30 @@ def test_mapped_weights_give_the_same(saved_base: Path, lean: LeanEncoder) -> No
 
 
 def test_what_is_remembered_of_tokens_changes_nothing(base_weights: WeightSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = LeanEncoder(base_weights).encode(LABELS)  # together: more tokens than a call remembers
-    asked: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(lean_module, "_REMEMBER_TOKENS", 0)
+        expected = LeanEncoder(base_weights).encode(LABELS)
     for most in (2048, 12):  # all are kept; and memory is emptied with nearly every text
         monkeypatch.setattr(lean_module, "_MOST_REMEMBERED", most)
         encoder = LeanEncoder(base_weights)
+        computed: list[int] = []
         tokens = encoder._tokens
-        monkeypatch.setattr(encoder, "_tokens", lambda distinct, f=tokens: asked.append(len(distinct)) or f(distinct))
+        monkeypatch.setattr(encoder, "_tokens", lambda distinct, f=tokens, c=computed: c.append(1) or f(distinct))
+        calls = []
         for _ in range(2):
             alone = np.concatenate([encoder.encode([label]) for label in LABELS])
             assert abs(alone - expected).max() < 1e-6
-        assert len(encoder._known) <= max(most, 64)
-        if most == 2048:
-            assert sum(asked) == len(encoder._known)  # each token was computed once
+            calls.append(len(computed))
+        assert len(encoder._known) <= max(most, lean_module._REMEMBER_TOKENS)
+        assert (calls[1] == calls[0]) == (most == 2048)  # where all are kept, none is computed a second time
+
+
+def test_a_query_is_the_same_to_the_bit_whatever_came_before(base_weights: WeightSet) -> None:
+    forwards, backwards = LeanEncoder(base_weights), LeanEncoder(base_weights)
+    first = {label: forwards.encode([label])[0] for label in LABELS}
+    second = {label: backwards.encode([label])[0] for label in reversed(LABELS)}
+    for label in LABELS:
+        assert np.array_equal(first[label], second[label]), label
 
 
 def test_threads_share_what_is_remembered(base_weights: WeightSet, monkeypatch: pytest.MonkeyPatch) -> None:
