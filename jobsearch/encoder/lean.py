@@ -139,7 +139,8 @@ class LeanEncoder(WeightSetEncoder):
                 # Emptied whole: calls under way in other threads keep the dictionary that they began with.
                 known = self._known = {token: known[token] for token in wanted if token in known}
             computed = self._tokens(np.resize(missing, max(len(missing), _LEAST_TOGETHER)))
-            known.update(zip(missing, computed, strict=False))
+            # Copied, so that a row does not keep those beside it in memory.
+            known.update(zip(missing, map(np.copy, computed), strict=False))
         table = np.zeros((len(wanted) + 1, _TOKEN_ROW), np.float32)
         np.stack([known[token] for token in wanted], out=table[:-1])
         return table
