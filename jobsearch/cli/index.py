@@ -203,7 +203,7 @@ def verify(name: str | None, sample: int) -> None:
 
 @index.command()
 @click.argument("name", required=False)
-@click.option("--to", "version", metavar="VERSION", help="Version to go back to. Default: the one before the current.")
+@click.option("--to", "version", metavar="VERSION", help="Version to go back to. Default: the one in use before.")
 def rollback(name: str | None, version: str | None) -> None:
     """Make an earlier version the current one again.
 
@@ -212,20 +212,37 @@ def rollback(name: str | None, version: str | None) -> None:
       jobsearch index rollback
       jobsearch index rollback esco-en --to 0001
     """
-    from jobsearch.errors import IndexNotFoundError
     from jobsearch.index.reader import open_version
 
     directory = index_directory(name)
     current = directory.current()
-    if version is None:
-        earlier = [known for known in directory.versions() if int(known) < int(current)]
-        if not earlier:
-            raise IndexNotFoundError(f"index {directory.name!r} has no version before {current}; nothing was changed")
-        version = earlier[-1]
+    version = version or _version_before(directory, current)
     if version in directory.versions():
         open_version(directory, version)  # a broken version must not become current
     directory.publish(version)
     click.echo(f"Index {directory.name!r}: version {version} is current, was {current}.")
+
+
+def _version_before(directory: IndexDirectory, current: str) -> str:
+    """Return the version that was in use before the current one, else the next lower one.
+
+    Raises:
+        IndexNotFoundError: there is none.
+    """
+    from jobsearch.errors import IndexingError, IndexNotFoundError
+    from jobsearch.index.manifest import Manifest
+
+    versions = directory.versions()
+    try:
+        previous = Manifest.read(directory.version_path(current), directory.mend).previous
+    except IndexingError:  # a broken version is what one rolls back from
+        previous = None
+    lower = [known for known in versions if int(known) < int(current)]
+    if previous in lower:
+        return str(previous)
+    if not lower:
+        raise IndexNotFoundError(f"index {directory.name!r} has no version before {current}; nothing was changed")
+    return lower[-1]
 
 
 @index.command()

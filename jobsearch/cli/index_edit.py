@@ -106,6 +106,11 @@ def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None
     from jobsearch.index.build import edit_index
 
     options = build_options(**gate)
+    directory = index_directory(name)
+    before = directory.current()
     with show_progress() as progress, show_warnings():
-        version = edit_index(edits, index_directory(name), progress, options)
-    tell_built(version)
+        version = edit_index(edits, directory, progress, options)
+    if version.version == before:
+        click.echo(f"Index {version.name!r}, version {before}, has it all already; nothing to do.", err=True)
+    else:
+        tell_built(version)

@@ -275,6 +275,7 @@ def _write(
         taxonomy={**content.described, "languages": list(taxonomy.languages)},
         edits=len(content.edits),
         gate=None,
+        previous=directory.current_or_none(),
         made_with={"jobsearch": jobsearch.__version__, "faiss": importlib.metadata.version("faiss-cpu")},
         files=describe_files(aside),
     )

@@ -39,6 +39,7 @@ class Manifest:
         made_with: versions of jobsearch and FAISS.
         files: for each file, relative to the version's folder: size in bytes and XXH3-128 (hex). XXH3 finds damage,
             it does not defend against forgery, and it reads at memory speed: all files are checked at each opening.
+        previous: number of the version that was current when this one was built: what a rollback goes back to.
         format_version: of the directory's layout.
     """
 
@@ -57,6 +58,7 @@ class Manifest:
     gate: Mapping[str, Any] | None
     made_with: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]
+    previous: str | None = None
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:

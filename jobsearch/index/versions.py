@@ -78,6 +78,12 @@ class IndexDirectory:
             raise IndexNotFoundError(f"{self.path / 'current'} names no version ({version[:20]!r}); {self.mend}")
         return version
 
+    def current_or_none(self) -> str | None:
+        """Return the number of the current version, or None where nothing was published or the pointer is damaged."""
+        with contextlib.suppress(IndexNotFoundError):
+            return self.current()
+        return None
+
     def versions(self) -> list[str]:
         """Return the numbers of all whole versions, oldest first.
 
@@ -130,7 +136,7 @@ class IndexDirectory:
             self.make_ready()
             with self._locked(wait):
                 self._remove_leftovers()
-                begun_on = self._current_or_none()
+                begun_on = self.current_or_none()
                 version = f"{self._highest_number() + 1:04d}"
                 with new_directory(self.version_path(version)) as aside:
                     yield aside
@@ -205,7 +211,7 @@ class IndexDirectory:
         """
         with storage_errors(self.path), self._pointer_locked():
             self.check_known(version)
-            current = self._current_or_none()
+            current = self.current_or_none()
             if over is not None and current not in (over, None):
                 raise IndexingError(
                     f"version {current} of index {self.name!r} was made current while a new one was built on {over}; "
@@ -243,11 +249,6 @@ class IndexDirectory:
             return
         with filelock.FileLock(self.path / ".pointer.lock"):
             yield
-
-    def _current_or_none(self) -> str | None:
-        with contextlib.suppress(IndexNotFoundError):
-            return self.current()
-        return None
 
     def _highest_number(self) -> int:
         """Return the highest number that a version has or had: a number never comes twice."""

@@ -234,7 +234,8 @@ def test_a_build_after_a_rollback_takes_a_new_number(home: Path, cli: Cli) -> No
     assert cli(home, "index", "build").code == 0
     assert info(cli, home)["versions"] == ["0001", "0002", "0003"]
     assert info(cli, home)["version"] == "0003"
-    assert cli(home, "index", "rollback").out == "Index 'small': version 0002 is current, was 0003.\n"
+    # To what was in use when it was built, not to 0002, from which somebody went back.
+    assert cli(home, "index", "rollback").out == "Index 'small': version 0001 is current, was 0003.\n"
 
 
 # --- prune -----------------------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ def test_own_titles_are_found_and_survive_a_rebuild(home: Path, cli: Cli, tmp_pa
         assert (first["uri"], first["label"], first["matched_label"]) == (NURSE, "nurse", "ward sister")
         assert hits(cli, home, "Growth Hacker")[0]["uri"] == "urn:acme:1"
         assert cli(home, "index", "build").code == 0
+    again = cli(home, "index", "add", file)
+    assert (again.code, again.err) == (0, "Index 'small', version 0004, has it all already; nothing to do.\n")
     assert cli(home, "index", "build", "--discard-edits").code == 0
     assert "urn:acme:1" not in [hit["uri"] for hit in hits(cli, home, "growth hacker", "-k", str(CONCEPTS))]
 
@@ -50,6 +52,14 @@ def test_what_was_removed_stays_out_until_rolled_back(home: Path, cli: Cli) -> N
     assert NURSE not in [hit["uri"] for hit in hits(cli, home, "nurse")]
     assert cli(home, "index", "rollback", "--to", "0001").code == 0
     assert hits(cli, home, "nurse")[0]["uri"] == NURSE
+
+
+def test_a_rollback_goes_to_what_was_in_use_before(home: Path, cli: Cli) -> None:
+    assert cli(home, "index", "remove", NURSE).code == 0
+    assert cli(home, "index", "rollback").out == "Index 'small': version 0001 is current, was 0002.\n"
+    assert cli(home, "index", "build").code == 0
+    # Not to 0002, from which it was rolled back.
+    assert cli(home, "index", "rollback").out == "Index 'small': version 0001 is current, was 0003.\n"
 
 
 def test_a_short_uri_will_do(home: Path, cli: Cli) -> None:
