@@ -11,6 +11,7 @@
     │   └── EncoderMismatchError vectors and encoder do not belong together
     ├── TuningError          training pairs or a recipe that cannot be used
     ├── QueryError           a query, k or a filter that cannot be answered
+    ├── MatchingError        a file of titles that cannot be read, or nowhere to put the answers
     ├── EvaluationError      an evaluation set cannot be read or fetched, or an encoder not be measured on it
     └── StorageError         the disk is full, read-only or not ours
 
@@ -63,6 +64,10 @@ class TuningError(JobSearchError):
 
 class QueryError(JobSearchError):
     """The query, k or a filter cannot be answered."""
+
+
+class MatchingError(JobSearchError):
+    """A file of titles cannot be read, or its answers cannot go where they should."""
 
 
 class EvaluationError(JobSearchError):

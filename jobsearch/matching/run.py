@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
+from jobsearch.errors import MatchingError
 from jobsearch.filters import EVERYTHING, Filter
 from jobsearch.hits import KindFilter
 from jobsearch.matching.batches import Batch
-from jobsearch.matching.errors import MatchingError
 from jobsearch.matching.matcher import DECIMALS, Matcher, Matches, Plan
 from jobsearch.matching.sources import STREAM, Source, format_of
 from jobsearch.matching.stages import Stages

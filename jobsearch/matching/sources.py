@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
+from jobsearch.errors import MatchingError
 from jobsearch.matching.batches import Batch, CsvBatch, JsonBatch, ParquetBatch
-from jobsearch.matching.errors import MatchingError
 from jobsearch.matching.matcher import COLUMNS
 
 Format = Literal["csv", "jsonl", "parquet"]

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from jobsearch.errors import MatchingError
 from jobsearch.files import storage_errors, sync, write_atomically
-from jobsearch.matching.errors import MatchingError
 from jobsearch.matching.memory import Rows, Scores
 from jobsearch.matching.writers import Writer
 

@@ -22,10 +22,9 @@ import pytest
 from matching_files import FORMATS, Counted, expected, read_rows, small_engine, titles, write_rows
 
 from jobsearch.engine import JobSearch
-from jobsearch.errors import QueryError, StorageError
+from jobsearch.errors import MatchingError, QueryError, StorageError
 from jobsearch.filters import Filter
 from jobsearch.matching import run, unfinished, writers
-from jobsearch.matching.errors import MatchingError
 from jobsearch.matching.run import Summary, Wanted, match_file, match_stream
 from jobsearch.matching.sources import open_source
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from matching_files import FORMATS, write_rows
 
-from jobsearch.matching.errors import MatchingError
+from jobsearch.errors import MatchingError
 from jobsearch.matching.sources import Source, format_of, open_source
 
 
