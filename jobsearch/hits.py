@@ -11,6 +11,11 @@ KindFilter = Literal["occupation", "skill", "all"]
 KIND_FILTERS: tuple[KindFilter, ...] = (*KINDS, "all")
 
 
+def one_kind(kind: str) -> Kind | None:
+    """Return the kind that a filter names, None for both (`"all"`)."""
+    return next((known for known in KINDS if known == kind), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One concept found for a query; its best label speaks for it.

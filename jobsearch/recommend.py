@@ -132,6 +132,7 @@ def _merge(
     least, where = where.least, replace(where, min_score=None)  # it is about the score below, not the cosine
     near = searcher.nearest(vector[None], min(_NEAR * k, labels.concepts(kind)), kind, where)[0]
     cosines = {int(labels.concept_of[row]): score for score, row in near}
+    near_numbers = frozenset(cosines)
     allowed = searcher.rows(kind, where)
     linked = [number for number in related if allowed.have(np.arange(*labels.rows_of(number))).any()]
     rest = [number for number in linked if number not in cosines]
@@ -142,7 +143,6 @@ def _merge(
     }
     kept = [number for number, score in scores.items() if score >= least]
     kept.sort(key=lambda number: (-scores[number], number))
-    near_numbers = {int(labels.concept_of[row]) for _, row in near}
     return [
         _recommendation(searcher, rank, number, scores[number], related.get(number, {}), number in near_numbers, where)
         for rank, number in enumerate(kept[:k], start=1)

@@ -10,13 +10,13 @@ import numpy as np
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
-from jobsearch.hits import KIND_FILTERS, Hit
+from jobsearch.hits import KIND_FILTERS, Hit, one_kind
 from jobsearch.index.concepts import Found, nearest_concepts
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.rows import Rows
 from jobsearch.taxonomy.labels import clean_label
-from jobsearch.taxonomy.model import KINDS, Kind
+from jobsearch.taxonomy.model import Kind
 
 # Queries searched together: bounds the memory that their scores take.
 _BATCH = 256
@@ -83,7 +83,7 @@ class Searcher:
         """
         if kind not in KIND_FILTERS:
             raise QueryError(f"kind is {kind!r}, expected one of {', '.join(KIND_FILTERS)}")
-        wanted = next((known for known in KINDS if known == kind), None)
+        wanted = one_kind(kind)
         most = self.opened.labels.concepts(wanted)
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= most:
             what = f"{wanted}s" if wanted else "concepts"

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,7 +14,6 @@ from jobsearch.progress import Progress, silent
 
 if TYPE_CHECKING:
     from jobsearch.engine import JobSearch
-    from jobsearch.taxonomy.model import Kind
 
 _DEFAULT_HITS = 10
 # The console of the bar that is shown, if one is.
@@ -33,15 +32,22 @@ def k_option(command: Command) -> Command:
     return click.option("-k", type=int, default=None, metavar="N", help=text)(command)
 
 
+def filter_options(command: Command) -> Command:
+    """Add `--isco`, `--language` and `--min-score`, the parts of a `Filter`."""
+    isco = click.option("--isco", metavar="CODE", help="Only occupations of this ISCO-08 group, 1 to 4 digits.")
+    language = click.option("--language", metavar="CODE", help="Only labels in this language.")
+    score = "Only hits with this score or a higher one, -1 to 1."
+    min_score = click.option("--min-score", type=float, metavar="SCORE", help=score)
+    return isco(language(min_score(command)))
+
+
 def hits_wanted(k: int | None, engine: JobSearch, kind: str) -> int:
     """Return how many hits to ask for: what the user said, unchecked, else as many as there are up to 10."""
-    from jobsearch.taxonomy.model import KINDS
+    from jobsearch.hits import one_kind
 
     if k is not None:
         return k
-    labels = engine.opened.labels
-    counts = {known: labels.concepts(known) for known in KINDS}
-    return max(1, min(_DEFAULT_HITS, counts.get(cast("Kind", kind), labels.concepts())))
+    return max(1, min(_DEFAULT_HITS, engine.opened.labels.concepts(one_kind(kind))))
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

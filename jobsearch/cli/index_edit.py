@@ -58,10 +58,7 @@ def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: A
 
     if label is not None and not clean_label(label):
         raise click.UsageError("--label is empty; leave it out to remove the whole concept")
-    from jobsearch.index.reader import open_version
-
-    labels = open_version(index_directory(name)).labels
-    _edit(name, [Edit("remove", labels.full_uri(uri), clean_label(label or "")) for uri in uris], gate)
+    _edit(name, [Edit("remove", uri, clean_label(label or "")) for uri in uris], gate)
 
 
 @click.command()

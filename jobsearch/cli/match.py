@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.common import filter_options, json_option, print_json, show_progress
 from jobsearch.cli.opening import open_engine
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ _STREAM = "-"
 @click.option(
     "--kind", default="occupation", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
 )
-@click.option("--isco", metavar="CODE", help="Only occupations of this ISCO-08 group, 1 to 4 digits.")
-@click.option("--language", metavar="CODE", help="Only labels in this language.")
-@click.option("--min-score", type=float, metavar="SCORE", help="Only hits with this score or a higher one, -1 to 1.")
+@filter_options
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV, or tab. Default: told by its first row.")
 @click.option("--restart", is_flag=True, help="Drop what an unfinished run has done.")

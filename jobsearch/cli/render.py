@@ -32,7 +32,9 @@ def console() -> Console:
 
 def short_uri(uri: str) -> str:
     """Shorten an ESCO URI to what tells concepts apart for a reader: `occupation/258e46f9`; others stay whole."""
-    if not uri.startswith("http://data.europa.eu/esco/"):
+    from jobsearch.taxonomy.model import ESCO
+
+    if not uri.startswith(ESCO):
         return uri
     kind, _, identifier = uri.rpartition("/")
     return f"{kind.rpartition('/')[2]}/{identifier[:8]}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import hits_wanted, json_option, k_option, print_json, stdin_lines
+from jobsearch.cli.common import filter_options, hits_wanted, json_option, k_option, print_json, stdin_lines
 from jobsearch.cli.opening import open_engine
 from jobsearch.reporting import search_record
 
@@ -26,9 +26,7 @@ _MOST_AT_ONCE = 256
 @click.option(
     "--kind", default="all", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
 )
-@click.option("--isco", metavar="CODE", help="Only occupations of this ISCO-08 group, 1 to 4 digits.")
-@click.option("--language", metavar="CODE", help="Only labels in this language.")
-@click.option("--min-score", type=float, metavar="SCORE", help="Only hits with this score or a higher one, -1 to 1.")
+@filter_options
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @json_option
 def search(

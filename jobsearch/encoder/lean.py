@@ -14,7 +14,6 @@ Why NumPy and not a runtime library: `tests/benchmarks/README.md`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jobsearch.cores import usable_cores
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.blas import one_blas_thread
 from jobsearch.encoder.protocol import Embeddings
@@ -71,7 +71,7 @@ class LeanEncoder(WeightSetEncoder):
 
     def __init__(self, weights: WeightSet, threads: int | None = None) -> None:
         super().__init__(weights)
-        self._threads = threads or _usable_cores()
+        self._threads = threads or usable_cores()
         self._tokenize = Tokenizer(weights.tokenizer_model)
         tensors = weights.tensors
         self._projection = np.concatenate([tensors[arch.branch_names(n)["proj"]] for n in arch.ORDERS], axis=1)
@@ -260,9 +260,3 @@ def _batches(ids: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
 def _relu(values: npt.NDArray[Any]) -> Floats:
     positive: Floats = np.maximum(values, np.float32(0))
     return positive
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -114,7 +114,7 @@ def edit_index(
     Labels that are there already are not added again; where that leaves nothing to do there is no new version.
 
     Args:
-        edits: what to do, in this order.
+        edits: what to do, in this order; a URI may be short (`LabelTable.full_uri`).
         directory: the index.
         progress: told of the steps.
         options: type and gate.
@@ -129,12 +129,13 @@ def edit_index(
         current = open_version(directory)  # the very version in use: no other will do
         about = current.manifest.taxonomy
         taxonomy = unpack_taxonomy(current.labels, Source(about["name"], about["version"], directory.name))
-        edited = apply_edits(taxonomy, edits, strict=True)
+        wanted = [replace(edit, uri=current.labels.full_uri(edit.uri)) for edit in edits]
+        edited = apply_edits(taxonomy, wanted, strict=True)
         if edited.concepts == taxonomy.concepts:
             raise _NothingToDo
         # With the kind that the concept has now: a newer ESCO may not have the concept to tell it from.
         kinds = {concept.uri: concept.kind for concept in (*taxonomy.concepts, *edited.concepts)}
-        made = [replace(edit, kind=kinds.get(edit.uri, edit.kind)) for edit in edits]
+        made = [replace(edit, kind=kinds.get(edit.uri, edit.kind)) for edit in wanted]
         return _Content(edited, about, (*before.edits, *made), current.encoder)
 
     try:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.index.labels import LabelTable
-from jobsearch.index.recall import FETCH
+from jobsearch.index.recall import FETCH, TIE
 from jobsearch.index.rows import Rows
 from jobsearch.index.types import EXACT_UP_TO
 from jobsearch.index.vectors import RowNumbers, Scores, Vectors
@@ -17,8 +17,6 @@ from jobsearch.index.vectors import RowNumbers, Scores, Vectors
 # A concept by its best label: (cosine, row of the label).
 Found = tuple[float, int]
 Cosines = npt.NDArray[np.float64]
-# Scores closer than this are a tie: float32 rounding may order equal labels either way.
-_TIE = 1e-6
 _LEAST_FETCHED = 32
 # Queries that are folded sooner one by one than all at once.
 _FEW = 4
@@ -81,7 +79,7 @@ def nearest_rows(
         best_scores, best_rows = _best(labels, scores, numbers, k, rows)
         last = np.where(numbers[:, -1] >= 0, scores[:, -1], -2.0)
         # Below the k-th concept there must be a lower score, else a tie may have been cut off.
-        certain = (best_rows[:, -1] >= 0) & (last <= best_scores[:, -1] - _TIE)
+        certain = (best_rows[:, -1] >= 0) & (last <= best_scores[:, -1] - TIE)
         done = certain | ((last > -2.0) & (last < min_score)) | whole
         low = best_scores < min_score
         if low.any():
@@ -156,7 +154,7 @@ def _clear(
     # Twice the width of a tie, so that rounding here decides nothing.
     ordered = np.where(count, np.take_along_axis(scores, order, axis=1), -2.0)
     tied = np.zeros(first.shape, np.bool_)
-    tied[:, :-1] = ordered[:, :-1] - ordered[:, 1:] < 2 * _TIE
+    tied[:, :-1] = ordered[:, :-1] - ordered[:, 1:] < 2 * TIE
     last = places[:, -1]
     clear = np.count_nonzero(first, axis=1) >= k
     clear &= ~tied.any(axis=1) | (np.argmax(tied, axis=1) > last)
@@ -171,7 +169,7 @@ def _best_rows(labels: LabelTable, scores: list[float], rows: list[int]) -> list
     for score, row in zip(scores, rows, strict=True):
         concept = int(labels.concept_of[row])
         highest = top.setdefault(concept, score)  # rows come best first
-        if concept not in best or (highest - score < _TIE and _order(labels, row) < _order(labels, best[concept][1])):
+        if concept not in best or (highest - score < TIE and _order(labels, row) < _order(labels, best[concept][1])):
             best[concept] = (score, row)
     ordered = sorted(best.values(), key=lambda entry: -entry[0])
     return list(itertools.chain.from_iterable(_tie_groups(labels, ordered)))
@@ -180,7 +178,7 @@ def _best_rows(labels: LabelTable, scores: list[float], rows: list[int]) -> list
 def _tie_groups(labels: LabelTable, ordered: list[Found]) -> list[list[Found]]:
     groups: list[list[Found]] = []
     for entry in ordered:
-        if groups and groups[-1][0][0] - entry[0] < _TIE:
+        if groups and groups[-1][0][0] - entry[0] < TIE:
             groups[-1].append(entry)
         else:
             groups.append([entry])

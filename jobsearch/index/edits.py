@@ -15,9 +15,9 @@ from typing import Literal
 
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
-from jobsearch.index.labels import ESCO, LabelTable
+from jobsearch.index.labels import LabelTable
 from jobsearch.index.manifest import EDITS
-from jobsearch.taxonomy.model import Concept, Group, Kind, Relation, Source, Taxonomy
+from jobsearch.taxonomy.model import ESCO, Concept, Group, Kind, Relation, Source, Taxonomy
 
 # The records of each concept, by URI and language.
 _Records = dict[str, dict[str, Concept]]

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jobsearch.encoder.tensorfile import read_tensors
-from jobsearch.taxonomy.model import KINDS, Kind, Taxonomy
+from jobsearch.taxonomy.model import ESCO, KINDS, Kind, Taxonomy
 
 Array = npt.NDArray[Any]
-ESCO = "http://data.europa.eu/esco/"
 _SHORT_URI = re.compile(r"(occupation|skill)/[0-9a-z-]{1,36}\Z")
 
 

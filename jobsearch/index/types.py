@@ -18,6 +18,9 @@ EXACT_UP_TO = 8_192
 DEFAULT_LARGE, DEFAULT_SMALL = "pq", "flat"
 # k-means of FAISS asks for 39 points a centroid; 4-bit codes have 16 centroids.
 _LEAST_CODES = 39 * 16
+# Values of `ef_search` and `n_probe` to try.
+_NODES = (64, 128, 256, 512, 1024)
+_CELLS = (8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class IndexType:
 
 _TYPES: dict[str, Callable[[int, int], IndexType]] = {
     "flat": lambda labels, dim: IndexType("flat", "Flat"),
-    "hnsw": lambda labels, dim: IndexType("hnsw", "HNSW32,Flat", "ef_search", (64, 128, 256, 512, 1024)),
+    "hnsw": lambda labels, dim: IndexType("hnsw", "HNSW32,Flat", "ef_search", _NODES),
     "ivf": lambda labels, dim: IndexType(
-        "ivf", f"IVF{_cells(labels)},{_codes(dim)},RFlat", "n_probe", (8, 16, 32, 64, 128, 256), 39 * _cells(labels)
+        "ivf", f"IVF{_cells(labels)},{_codes(dim)},RFlat", "n_probe", _CELLS, 39 * _cells(labels)
     ),
     "pq": lambda labels, dim: IndexType("pq", f"{_codes(dim)},RFlat", "k_factor", (8, 16, 32, 64), _LEAST_CODES),
     "sq8": lambda labels, dim: IndexType("sq8", "SQ8,RFlat", "k_factor", (2, 4, 8)),
@@ -80,9 +83,9 @@ def _from_factory(text: str) -> IndexType:
             "that keeps the vectors whole, such as 'HNSW48,Flat' or 'IVF512,SQ8,RFlat'"
         )
     if text.startswith("HNSW") and not text.endswith(",RFlat"):
-        return IndexType(text, text, "ef_search", (64, 128, 256, 512, 1024))
+        return IndexType(text, text, "ef_search", _NODES)
     if "IVF" in text:
-        return IndexType(text, text, "n_probe", (8, 16, 32, 64, 128, 256))
+        return IndexType(text, text, "n_probe", _CELLS)
     return (
         IndexType(text, text, "k_factor", (2, 4, 8, 16, 32, 64)) if text.endswith(",RFlat") else IndexType(text, text)
     )

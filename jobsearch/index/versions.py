@@ -143,7 +143,7 @@ class IndexDirectory:
                 try:
                     self.publish(version, over=begun_on)
                 except BaseException:
-                    if not self._is_current(version):  # what nobody may open must not be listed
+                    if self.current_or_none() != version:  # what nobody may open must not be listed
                         shutil.rmtree(self.version_path(version), ignore_errors=True)
                     raise
 
@@ -170,9 +170,10 @@ class IndexDirectory:
             current = self.current()
             others = [version for version in self.versions() if version != current]
             removed = others[: max(0, len(others) + 1 - keep)]
-            if f"{self._highest_number():04d}" in removed:
+            highest = f"{self._highest_number():04d}"
+            if highest in removed:
                 with contextlib.suppress(StorageError):  # a full disk is what one prunes for
-                    write_atomically(self.path / ".last", f"{self._highest_number():04d}\n".encode())
+                    write_atomically(self.path / ".last", f"{highest}\n".encode())
             with self._pointer_locked():
                 if self.current() in removed:  # rolled back meanwhile
                     removed.remove(self.current())
@@ -256,11 +257,6 @@ class IndexDirectory:
         with contextlib.suppress(OSError):
             names.append((self.path / ".last").read_text(encoding="ascii").strip())
         return max((int(name) for name in names if _VERSION.match(name)), default=0)
-
-    def _is_current(self, version: str) -> bool:
-        with contextlib.suppress(IndexNotFoundError):
-            return self.current() == version
-        return False
 
     def _remove_leftovers(self) -> None:
         """Remove what killed builders left; the lock is held."""

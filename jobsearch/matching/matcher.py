@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jobsearch.cores import usable_cores
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
 from jobsearch.errors import QueryError
@@ -209,7 +209,7 @@ class Matcher:
 
         if self._pool is None:
             self._pool = ThreadPoolExecutor(
-                _usable_cores(), "jobsearch-match", initializer=faiss.omp_set_num_threads, initargs=(1,)
+                usable_cores(), "jobsearch-match", initializer=faiss.omp_set_num_threads, initargs=(1,)
             )
         opened = self.opened
 
@@ -236,9 +236,3 @@ def _clean(title: object, position: int) -> str:
     if title is None or title != title:  # pandas has NaN for what is not there
         return ""
     raise QueryError(f"title {position + 1} is {type(title).__name__} ({title!r:.40}), expected a string or None")
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from jobsearch.engine import JobSearch
+from jobsearch.hits import one_kind
 from jobsearch.service.errors import ServiceError, short
 from jobsearch.service.settings import Settings
-from jobsearch.taxonomy.model import KINDS
 
 _DEFAULT_HITS = 10
 
@@ -52,8 +52,7 @@ def hits_wanted(settings: Settings, k: int | None, engine: JobSearch, kind: str)
     """
     if k is not None and k > settings.max_k:
         _refuse(f"k is {short(str(k))}, expected at most {settings.max_k}")
-    wanted = next((known for known in KINDS if known == kind), None)
-    there = engine.opened.labels.concepts(wanted)
+    there = engine.opened.labels.concepts(one_kind(kind))
     return max(1, min(k or _DEFAULT_HITS, settings.max_k, there))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -44,7 +43,6 @@ class State:
         self._engines = source if isinstance(source, Engines) else None
         self._open = None if isinstance(source, Engines) else source
         self.error: BaseException | None = None
-        self._reloading = threading.Lock()
 
     @property
     def status(self) -> Status:
@@ -91,6 +89,5 @@ class State:
             JobSearchError: the newest version cannot be opened; the service stays on the one it has.
         """
         main = self.engines.main
-        with self._reloading:
-            reloaded = main.reload()
-            return reloaded, main.snapshot()
+        reloaded = main.reload()
+        return reloaded, main.snapshot()

@@ -16,6 +16,8 @@ KINDS: tuple[Kind, ...] = ("occupation", "skill")
 Strength = Literal["essential", "optional"]
 STRENGTHS: tuple[Strength, ...] = ("essential", "optional")
 
+# What the URIs of ESCO's concepts and groups begin with.
+ESCO = "http://data.europa.eu/esco/"
 ATTRIBUTION = "This service uses the ESCO classification of the European Commission."
 
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from jobsearch import JobSearch
-from jobsearch.service.settings import usable_cores
+from jobsearch.cores import usable_cores
 
 SEED = 0
 WARM_UP = 1.0
