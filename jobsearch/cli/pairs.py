@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.pairs_teacher import ask_teacher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +57,13 @@ _KINDS = {
     help="Share of concepts to hold out.",
 )
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Equal seeds give equal files.")
+@click.option("--teacher", metavar="MODEL", help="Instead: what this encoder sees in labels and texts, for tune.")
+@click.option("--texts", "texts_paths", multiple=True, metavar="FILE", help="With --teacher: more texts, one a line.")
 @json_option
 def pairs(
     out: str,
+    teacher: str | None,
+    texts_paths: tuple[str, ...],
     languages: tuple[str, ...],
     taxonomy_name: str | None,
     encoder_name: str,
@@ -73,13 +78,22 @@ def pairs(
     files. Unrelated pairs share no concept, label, ISCO group, relation or telling word. `jobsearch tune --pairs FILE`
     trains on them.
 
+    With --teacher FILE holds no pairs but what a stronger encoder sees: its vectors of all labels and of the texts
+    given, and which are near each other. `jobsearch tune --teacher FILE` learns from it.
+
     \b
     Examples:
       jobsearch pairs --out data/training_data.csv
       jobsearch pairs --out pairs.csv --names 20000 --unrelated 5000 --hard 5000 --seed 7
+      jobsearch pairs --teacher st:all-MiniLM-L6-v2 --texts titles.txt --out teacher.safetensors
     """
     from pathlib import Path
 
+    if teacher:
+        ask_teacher(Path(out).expanduser(), teacher, languages, taxonomy_name, texts_paths, as_json)
+        return
+    if texts_paths:
+        raise click.UsageError("--texts needs --teacher")
     from jobsearch.taxonomy.library import active_name, find_taxonomy
     from jobsearch.taxonomy.split import split_concepts
     from jobsearch.tuning.pairs import PairOptions, generate_pairs

@@ -24,6 +24,7 @@ _RECIPE_OPTIONS = (
     ("epochs", int, "Passes over the pairs at most, in place of steps."),
     ("learning-rate", float, "Adam's learning rate at its highest."),
     ("scale", float, "What cosines are multiplied with before the softmax."),
+    ("taught", float, "With --teacher: how much of the result it teaches, 0 to 1."),
     ("dropout", float, "Drop-out on token embeddings, 0 to 0.9."),
     ("marks", float, "Chance of vacancy-like marks around an anchor, 0 to 1."),
     ("slips", float, "Chance of a slip of the finger in an anchor, 0 to 1."),
@@ -42,8 +43,11 @@ def _recipe_options(command: Command) -> Command:
 
 
 @click.command()
-@click.option("--recipe", "recipe_name", default="default", show_default=True, metavar="NAME", help="default, tutorial")
+@click.option(
+    "--recipe", "recipe_name", default="default", show_default=True, metavar="NAME", help="default, taught, tutorial"
+)
 @click.option("--pairs", "pairs_path", metavar="CSV", help="Train on these pairs: base,ref,similarity.")
+@click.option("--teacher", "teacher_path", metavar="FILE", help="Learn from a teacher as well: see pairs --teacher.")
 @click.option("--name", metavar="NAME", help="Name of the tuned encoder. Default: tuned-1, tuned-2, …")
 @click.option(
     "--base",
@@ -66,6 +70,7 @@ def _recipe_options(command: Command) -> Command:
 def tune(
     recipe_name: str,
     pairs_path: str | None,
+    teacher_path: str | None,
     name: str | None,
     base: str,
     case: Case | None,
@@ -90,6 +95,7 @@ def tune(
     Examples:
       jobsearch tune --rebuild
       jobsearch tune --pairs my_pairs.csv --name mine --steps 200
+      jobsearch tune --teacher teacher.safetensors --rebuild
     """
     from pathlib import Path
 
@@ -110,6 +116,11 @@ def tune(
     if gate and not rebuild:
         raise click.UsageError("--gate needs --rebuild")
     options = build_options(gate=gate)  # read now: a mistake in it must not come after minutes of training
+    teacher = None
+    if teacher_path:
+        from jobsearch.tuning.teacher import read_teacher
+
+        teacher = read_teacher(Path(teacher_path))
     general = general_check(Path(sts_path) if sts_path else None)
     with show_progress() as progress:
         progress("reading pairs", 0, 0)
@@ -131,6 +142,8 @@ def tune(
             case = default_case(spoken)
         encoder = find_weights(base, case)
         _announce(name, recipe, pairs, source)
+        if teacher is not None:
+            say(f"Teacher: {teacher.name}, with {len(teacher.texts):,} texts; two students, one after the other.")
         tuned = run(
             encoder,
             pairs,
@@ -139,6 +152,7 @@ def tune(
             models=models_directory(),
             general=general,
             data_source=source,
+            teacher=teacher,
             seed=seed,
             force=force,
             progress=progress,

@@ -9,6 +9,8 @@ from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.packaged import BASE_NAME, packaged_weights
 from jobsearch.encoder.protocol import Encoder
+from jobsearch.encoder.sentence_transformer import ARCHITECTURE as SENTENCE_TRANSFORMERS
+from jobsearch.encoder.sentence_transformer import MODULES, PREFIX, SentenceTransformerEncoder
 from jobsearch.encoder.text import Case
 from jobsearch.encoder.weights import CONFIG, WeightSet, load_weights, read_config
 from jobsearch.errors import EncoderError
@@ -30,7 +32,8 @@ def find_encoder(source: str = BASE_NAME, case: Case | None = None) -> Encoder:
 
     Args:
         source: `use` (the packaged weights), the name of a tuned weight set, a weight set's directory, a SavedModel's
-            directory, or a TF-Hub handle (an address).
+            directory, a TF-Hub handle (an address), or a sentence-transformers model: its directory, or `st:` and the
+            name that the package knows it by.
         case: overrides the case setting that the source has; for a source without one the default is "lower".
 
     Raises:
@@ -44,6 +47,8 @@ def find_weights(source: str = BASE_NAME, case: Case | None = None) -> WeightSet
     """Like `find_encoder`, but give the weight set itself where the network is the native one (for tuning)."""
     if source == BASE_NAME:
         return packaged_weights(case or DEFAULT_CASE)
+    if source.startswith(PREFIX) or (Path(source) / MODULES).is_file():
+        return SentenceTransformerEncoder.load(source, case or "keep")
     if "://" in source or (Path(source) / "saved_model.pb").is_file():
         from jobsearch.encoder.savedmodel import read_savedmodel
 
@@ -53,7 +58,7 @@ def find_weights(source: str = BASE_NAME, case: Case | None = None) -> WeightSet
             found = _open_weights(directory, verify=True)
             return found.with_case(case) if case else found
     known = ", ".join([BASE_NAME, *model_names()])
-    raise EncoderError(f"no encoder {source!r}; expected one of {known}, a directory, or a TF-Hub address")
+    raise EncoderError(f"no encoder {source!r}; expected one of {known}, a directory, a TF-Hub address, or st:MODEL")
 
 
 def open_encoder(directory: Path, *, verify: bool = True) -> Encoder:
@@ -78,14 +83,17 @@ def model_names() -> list[str]:
     return sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file() and path.name[0] != ".")
 
 
-def _open_weights(directory: Path, verify: bool) -> WeightSet | SavedModelEncoder:
+def _open_weights(directory: Path, verify: bool) -> WeightSet | SavedModelEncoder | SentenceTransformerEncoder:
     config = read_config(directory)
     if config.get("architecture") == arch.NAME:
         return load_weights(directory, verify=verify)
+    if config.get("architecture") == SENTENCE_TRANSFORMERS:
+        return SentenceTransformerEncoder.open(directory, config)
     from jobsearch.encoder.savedmodel import ARCHITECTURE, SavedModelEncoder
 
     if config.get("architecture") == ARCHITECTURE:
         return SavedModelEncoder.open(directory, config)
     raise EncoderError(
-        f"{directory} holds a {config.get('architecture')!r} encoder; this release reads {arch.NAME} and {ARCHITECTURE}"
+        f"{directory} holds a {config.get('architecture')!r} encoder; this release reads {arch.NAME}, {ARCHITECTURE} "
+        f"and {SENTENCE_TRANSFORMERS}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,33 @@ from jobsearch.tuning.recipes import Recipe
 
 # A pair of at least this angular similarity belongs together: it is the tutorial's grade for another name.
 BELONGS_TOGETHER = 0.7
+
+
+class Examples(Protocol):
+    """What one step sees."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts to embed."""
+
+    @property
+    def targets(self) -> tuple[npt.NDArray[Any], ...]:
+        """What the objective compares their embeddings with (`objectives.objective`)."""
+
+
+class Source(Protocol):
+    """Where a step's examples come from."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that the recipe asks for."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps between two validations where the recipe does not say."""
+
+    def batch(self, step: int) -> Examples:
+        """Return what a step sees, counted from 0: always the same for the same step."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +61,16 @@ class Batch:
     others: list[str]
     similarity: npt.NDArray[np.float32]
     false_negatives: npt.NDArray[np.bool_]
+
+    @property
+    def texts(self) -> list[str]:
+        """All anchors, then all others."""
+        return self.anchors + self.others
+
+    @property
+    def targets(self) -> tuple[npt.NDArray[Any], ...]:
+        """Similarities and false negatives."""
+        return self.similarity, self.false_negatives
 
 
 class Batches:

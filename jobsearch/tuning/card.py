@@ -38,6 +38,7 @@ def model_card(record: Mapping[str, Any]) -> str:
         f"`{data['digest'][:16]}`.",
         f"- Steps: {record['steps']:,}, {record['ending']}; best checkpoint at step {record['best_step']:,}; seed "
         f"{record['seed']}; {record['seconds']:.0f} s.",
+        *_teacher_lines(record.get("teacher")),
         f"- Share of tuned weights: {record['share']:g}.",
         f"- Made with: {', '.join(f'{name} {version}' for name, version in record['made_with'].items())}.",
         "",
@@ -53,3 +54,13 @@ def model_card(record: Mapping[str, Any]) -> str:
     lines += ["", "Recipe:", "", "| value | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in record["recipe"].items() if name not in ("name", "summary")]
     return "\n".join(lines) + "\n"
+
+
+def _teacher_lines(teacher: Mapping[str, Any] | None) -> list[str]:
+    if teacher is None:
+        return []
+    return [
+        f"- Teacher: {teacher['name']}, fingerprint `{teacher['fingerprint']}`, its view of {teacher['texts']:,} texts "
+        f"(digest `{teacher['digest'][:16]}`), {teacher['steps']:,} steps in {teacher['seconds']:.0f} s; "
+        f"{teacher['weight']:.0%} of the tuned weights are those of the student that learned from it."
+    ]

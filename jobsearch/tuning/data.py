@@ -19,7 +19,7 @@ def recipe_pairs(
     seed: int = 0,
     progress: Progress = silent,
 ) -> PairSet:
-    """Make the pairs that a recipe needs: for the contrastive loss those that belong together, else all grades.
+    """Make the pairs that a recipe needs: all grades for the angular loss, else those that belong together.
 
     Args:
         taxonomy: concepts and labels, in one language or several.
@@ -34,9 +34,9 @@ def recipe_pairs(
     """
     if not 0 <= validation <= 0.5:
         raise TuningError(f"validation share is {validation}, expected 0 to 0.5")
-    if recipe.loss == "contrastive":
-        options = PairOptions(neighbours=0, unrelated=0, languages=languages, seed=seed)
-    else:
+    if recipe.loss == "angular":
         options = PairOptions(languages=languages, seed=seed)
+    else:
+        options = PairOptions(neighbours=0, unrelated=0, languages=languages, seed=seed)
     split = split_concepts(taxonomy, validation=validation, seed=seed)
     return generate_pairs(taxonomy, options, split, progress=progress)

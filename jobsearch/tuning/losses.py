@@ -55,3 +55,23 @@ def contrastive_loss(anchors: Any, positives: Any, false_negatives: Any, scale: 
     forth = tf.nn.sparse_softmax_cross_entropy_with_logits(own, scores)
     back = tf.nn.sparse_softmax_cross_entropy_with_logits(own, tf.transpose(scores))
     return (tf.reduce_mean(forth) + tf.reduce_mean(back)) / 2
+
+
+def teacher_loss(embedded: Any, cosines: Any, temperature: Any) -> Any:
+    """Return how far the student's neighbourhoods are from the teacher's.
+
+    For each text a softmax over all others of the batch says which are near, once by the teacher's cosines and once by
+    the student's; the loss is the mean Kullback-Leibler divergence of the second from the first. Source: Passalis and
+    Tefas 2018, "Learning Deep Representations with Probabilistic Knowledge Transfer" (arXiv 1803.10837), with a
+    softmax of cosines in place of their kernel.
+
+    Args:
+        embedded: float32 (n, dim), unit rows: the student's.
+        cosines: float32 (n, n): the teacher's cosines of the same texts.
+        temperature: what both cosines are divided by; the smaller, the more the nearest alone count.
+    """
+    itself = tf.eye(tf.shape(cosines)[0], dtype=tf.bool)
+    wanted = tf.where(itself, _NEVER, cosines / temperature)
+    given = tf.where(itself, _NEVER, tf.matmul(embedded, embedded, transpose_b=True) / temperature)
+    divergence = tf.nn.log_softmax(wanted) - tf.nn.log_softmax(given)
+    return tf.reduce_mean(tf.reduce_sum(tf.nn.softmax(wanted) * divergence, axis=-1))

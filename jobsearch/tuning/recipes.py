@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from jobsearch.errors import TuningError
 
-Loss = Literal["contrastive", "angular"]
+Loss = Literal["contrastive", "angular", "teacher"]
 Schedule = Literal["cosine", "constant"]
 
 
@@ -21,8 +21,9 @@ class Recipe:
         summary: what it is, in a line.
         loss: `contrastive`: each anchor must find its positive among all positives of the batch, and the other way
             round, false negatives masked (needs pairs that belong together). `angular`: mean squared error between
-            the angular similarity 1 - arccos(cosine)/pi and the pair's similarity (needs graded pairs).
-        batch: pairs in a step; the more, the more negatives each anchor meets.
+            the angular similarity 1 - arccos(cosine)/pi and the pair's similarity (needs graded pairs). `teacher`:
+            texts keep the neighbourhoods that a stronger encoder sees (needs `teacher.Teacher`, and no pairs).
+        batch: pairs in a step; the more, the more negatives each anchor meets. For a teacher: texts at most.
         steps: steps at most; 0: as `epochs` says.
         epochs: passes over the training pairs at most, where `steps` is 0.
         learning_rate: Adam's, at its highest.
@@ -33,6 +34,8 @@ class Recipe:
         warm_up: share of the steps over which the learning rate rises from zero.
         schedule: what it does then: falls to zero along a `cosine`, or stays `constant`.
         scale: what cosines are multiplied with before the softmax (contrastive).
+        temperature: what cosines are divided by before the softmax (teacher).
+        near: texts of a neighbourhood in a step: one drawn from all, the others from its nearest (teacher).
         dropout: share of the token embeddings' numbers that is zeroed in training.
         marks: chance of each of two vacancy-like marks around an anchor (see `noise`).
         slips: chance of a slip of the finger in an anchor.
@@ -41,7 +44,9 @@ class Recipe:
         max_tokens: longer texts are cut in training, never later.
         validate_every: steps between two validations; 0: once an epoch.
         patience: validations without a better one before training stops.
-        monitor: what is better: higher held-out `mrr`, or lower `loss` on held-out pairs.
+        monitor: what is better: higher held-out `mrr`, lower `loss` on held-out pairs, or a later `step`.
+        taught: with a teacher, how much of the tuned weights are those taught by it, 0 to 1; the rest learned from
+            pairs.
         interpolation: share of tuned weights in the result, 0 to 1; None: chosen on validation.
     """
 
@@ -59,6 +64,8 @@ class Recipe:
     warm_up: float = 0.1
     schedule: Schedule = "cosine"
     scale: float = 20.0
+    temperature: float = 0.05
+    near: int = 8
     dropout: float = 0.0
     marks: float = 0.0
     slips: float = 0.0
@@ -67,7 +74,8 @@ class Recipe:
     max_tokens: int = 32
     validate_every: int = 0
     patience: int = 5
-    monitor: Literal["mrr", "loss"] = "mrr"
+    monitor: Literal["mrr", "loss", "step"] = "mrr"
+    taught: float = 0.5
     interpolation: float | None = None
 
     def __post_init__(self) -> None:
@@ -79,22 +87,24 @@ class Recipe:
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "loss": ("contrastive", "angular"),
+    "loss": ("contrastive", "angular", "teacher"),
     "clip": ("global", "each"),
     "schedule": ("cosine", "constant"),
-    "monitor": ("mrr", "loss"),
+    "monitor": ("mrr", "loss", "step"),
 }
 
 
 def _check(recipe: Recipe) -> None:
-    shares = {"warm_up": 1, "dropout": 0.9, "marks": 1, "slips": 1}
+    shares = {"warm_up": 1, "dropout": 0.9, "marks": 1, "slips": 1, "taught": 1}
     for name, most in shares.items():
         _expect(name, getattr(recipe, name), 0, most)
     if recipe.interpolation is not None:
         _expect("interpolation", recipe.interpolation, 0, 1)
     _expect("learning_rate", recipe.learning_rate, 1e-8, 1)
     _expect("scale", recipe.scale, 1, 200)
+    _expect("temperature", recipe.temperature, 0.005, 1)
     _expect("batch", recipe.batch, 2, 16_384)
+    _expect("near", recipe.near, 2, min(17, recipe.batch) if recipe.loss == "teacher" else 17)
     _expect("description_repeats", recipe.description_repeats, 0, 100)
     _expect("patience", recipe.patience, 1, 10_000)
     _expect("max_tokens", recipe.max_tokens, 3, 4096)
@@ -107,7 +117,11 @@ def _check(recipe: Recipe) -> None:
         raise TuningError("steps is 0 and epochs is 0, expected one of them above 0")
     for name, choices in _CHOICES.items():
         if getattr(recipe, name) not in choices:
-            raise TuningError(f"{name} is {getattr(recipe, name)!r}, expected {' or '.join(choices)}")
+            raise TuningError(f"{name} is {getattr(recipe, name)!r}, expected {_or(choices)}")
+
+
+def _or(choices: tuple[str, ...]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def _expect(name: str, value: float, least: float, most: float) -> None:
@@ -151,7 +165,22 @@ TUTORIAL = Recipe(
     monitor="loss",
     interpolation=1.0,
 )
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, TUTORIAL)}
+# What a stronger encoder sees, without pairs; the first stage wherever a teacher is given.
+TAUGHT = Recipe(
+    name="taught",
+    summary="the neighbourhoods that a stronger encoder, the teacher, sees among labels and titles",
+    loss="teacher",
+    batch=768,
+    steps=800,
+    epochs=0,
+    learning_rate=3e-4,
+    dropout=0.1,
+    max_tokens=26,
+    validate_every=200,
+    monitor="step",
+    taught=1.0,
+)
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, TAUGHT, TUTORIAL)}
 
 
 def find_recipe(name: str, **overrides: Any) -> Recipe:

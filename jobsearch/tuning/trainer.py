@@ -15,9 +15,9 @@ from jobsearch.encoder.keras_model import tf
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import TuningError
 from jobsearch.progress import Progress
-from jobsearch.tuning.batches import Batch, Batches
+from jobsearch.tuning.batches import Source
 from jobsearch.tuning.checkpoint import RunDirectory, RunState
-from jobsearch.tuning.losses import angular_loss, contrastive_loss
+from jobsearch.tuning.objectives import objective
 from jobsearch.tuning.recipes import Recipe
 from jobsearch.tuning.student import Arrays, Student, assign, values_of
 
@@ -75,7 +75,7 @@ class Trainer:
     def __init__(
         self,
         student: Student,
-        batches: Batches,
+        batches: Source,
         recipe: Recipe,
         *,
         seed: int,
@@ -151,14 +151,14 @@ class Trainer:
         return self._recipe.validate_every or self._batches.steps_per_epoch
 
     def _one(self, step: int) -> dict[str, float]:
-        batch: Batch = self._batches.batch(step)
+        batch = self._batches.batch(step)
         rate = learning_rate(self._recipe, step, self._batches.steps)
         self._optimizer.learning_rate.assign(rate)
         values = self._step(
-            self._student.inputs(batch.anchors + batch.others),
-            batch.similarity,
-            batch.false_negatives,
+            self._student.inputs(batch.texts),
+            np.int32(len(batch.texts)),
             np.array([self._seed % 2**31, step], np.int32),
+            *batch.targets,
         )
         measured = {name: float(value) for name, value in values.items()}
         if not math.isfinite(measured["loss"]):
@@ -174,7 +174,8 @@ class Trainer:
         record: dict[str, Any] = {"step": state.step, **measured}
         for name in recent[0] if recent else ():
             record[f"training_{name}"] = float(np.mean([values[name] for values in recent]))
-        value = measured["mrr"] if self._recipe.monitor == "mrr" else -measured["loss"]
+        # The last is the best where it is to be so: the student of a teacher is not trained for what validation asks.
+        value = {"mrr": measured["mrr"], "loss": -measured["loss"], "step": float(state.step)}[self._recipe.monitor]
         better = value > state.best_value
         state = replace(
             state,
@@ -205,27 +206,16 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 def _compile_step(student: Student, recipe: Recipe, optimizer: Any) -> Any:
     variables = student.variables
+    measure, targets = objective(recipe)
 
-    def step(inputs: Any, similarity: Any, false_negatives: Any, draw: Any) -> dict[str, Any]:
-        count = tf.shape(similarity)[0]
+    def step(inputs: Any, count: Any, draw: Any, *targets: Any) -> dict[str, Any]:
         with tf.GradientTape() as tape:
-            embedded = student.embed(inputs, 2 * count, draw)
-            anchors, others = embedded[:count], embedded[count:]
-            if recipe.loss == "contrastive":
-                measured = {"loss": contrastive_loss(anchors, others, false_negatives, recipe.scale)}
-            else:
-                loss, mae, mape = angular_loss(anchors, others, similarity)
-                measured = {"loss": loss, "mae": mae, "mape": mape}
+            measured = measure(student.embed(inputs, count, draw), *targets)
         gradients = tape.gradient(measured["loss"], variables)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return measured
 
     return tf.function(
         step,
-        input_signature=[
-            student.signature(),
-            tf.TensorSpec((None,), tf.float32),
-            tf.TensorSpec((None, None), tf.bool),
-            tf.TensorSpec((2,), tf.int32),
-        ],
+        input_signature=[student.signature(), tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32), *targets],
     )

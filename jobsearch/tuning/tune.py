@@ -22,7 +22,6 @@ from jobsearch.encoder.weights import WeightSet
 from jobsearch.evaluation.retrieval import evaluate_retrieval
 from jobsearch.files import new_directory, storage_errors
 from jobsearch.progress import Progress, silent
-from jobsearch.tuning.batches import Batches
 from jobsearch.tuning.card import model_card
 from jobsearch.tuning.checkpoint import RunDirectory
 from jobsearch.tuning.curves import draw_curves
@@ -30,7 +29,9 @@ from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpol
 from jobsearch.tuning.models import CARD, RECORD, REJECTED
 from jobsearch.tuning.pairs import PairSet
 from jobsearch.tuning.recipes import Recipe
+from jobsearch.tuning.stages import mean_weights, plan_stages, renamed, teacher_record
 from jobsearch.tuning.student import Student, assign, make_student, values_of
+from jobsearch.tuning.teacher import Teacher
 from jobsearch.tuning.trainer import Outcome, Trainer
 from jobsearch.tuning.validation import GeneralCheck, Validation, held_out_set
 
@@ -97,6 +98,7 @@ def tune(
     models: Path,
     general: GeneralCheck,
     data_source: str,
+    teacher: Teacher | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Progress = silent,
@@ -114,6 +116,8 @@ def tune(
         models: folder of the weight sets.
         general: check of general ability.
         data_source: where the pairs came from, for the record.
+        teacher: what a stronger encoder sees; one student learns from it and another from the pairs, each beginning
+            with the base, and the tuned weights are their mean, weighted by `recipe.taught`.
         seed: equal seeds give equal weights on the same machine.
         force: keep the result as usable whatever the gate says; the record says so.
         progress: told of the steps.
@@ -124,38 +128,39 @@ def tune(
         StorageError: the disk is full, read-only or not ours.
     """
     _make_deterministic(seed)
-    batches = Batches(pairs.training, recipe, seed)
+    stages = plan_stages(models / ".runs", name, pairs, recipe, teacher, seed)
     progress("building network", 0, 0)
     student = make_student(base, recipe)
     start = values_of(student.variables)
     validation = Validation(pairs, recipe, seed)
-    run = RunDirectory(models / ".runs" / name)
-    identity = {
-        "base": base.fingerprint,
-        "data": pairs.digest,
-        "recipe": recipe.to_dict(),
-        "seed": seed,
-    }
-    if run.load(identity) is None:
-        run.remove()  # another run of this name: its checkpoints and events are no part of this one
-    trainer = Trainer(
-        student,
-        batches,
-        recipe,
-        seed=seed,
-        measure=validation,
-        directory=run,
-        identity=identity,
-        progress=progress,
-        on_validation=on_validation,
-        tensorboard=run.path / TENSORBOARD,
-    )
-    outcome = trainer.run()
+    outcomes: list[Outcome] = []
+    for stage in stages:
+        assign(student.variables, start)
+        identity = {"base": base.fingerprint, "data": stage.data, "recipe": stage.recipe.to_dict(), "seed": seed}
+        if stage.run.load(identity) is None:
+            stage.run.remove()  # another run of this name: its checkpoints and events are no part of this one
+        trainer = Trainer(
+            student,
+            stage.source,
+            stage.recipe,
+            seed=seed,
+            measure=validation,
+            directory=stage.run,
+            identity=identity,
+            progress=renamed(progress, stage.title),
+            on_validation=on_validation,
+            tensorboard=stage.run.path / TENSORBOARD,
+        )
+        outcomes.append(trainer.run())
+        if outcomes[-1].ending == "interrupted":  # whoever stops it means all of it
+            break
+    stages = stages[: len(outcomes)]
+    trained = mean_weights([outcome.best for outcome in outcomes], [stage.weight for stage in stages])
     base_encoder = LeanEncoder(base) if isinstance(base, WeightSet) else base
     general_base = general.score(base_encoder)
 
     def set_share(share: float) -> None:
-        assign(student.variables, interpolate(start, outcome.best, share))
+        assign(student.variables, interpolate(start, trained, share))
 
     shares = SHARES if recipe.interpolation is None else (recipe.interpolation,)
 
@@ -172,11 +177,15 @@ def tune(
     set_share(chosen.share)
     progress("gate", 0, 0)
     gate = _gate(base_encoder, student.encoder(name, {}), pairs, general, general_base, chosen, seed, force)
-    record = _record(name, base_encoder, pairs, recipe, outcome, chosen, tried, gate, seed, data_source)
+    record = {
+        **_record(name, base_encoder, pairs, recipe, outcomes[-1], chosen, tried, gate, seed, data_source),
+        **teacher_record(teacher, stages, outcomes),
+    }
     directory = models / name if gate.verdict != "rejected" else models / REJECTED / name
     progress("keeping", 0, 0)
-    _keep(directory, student, record, run)
-    run.remove()
+    _keep(directory, student, record, stages[-1].run)
+    for stage in stages:
+        stage.run.remove()
     return Tuned(directory, gate, record)
 
 
@@ -284,7 +293,7 @@ def _installed() -> dict[str, str]:
 
 def _keep(directory: Path, student: Student, record: dict[str, Any], run: RunDirectory) -> None:
     """Write the encoder with its record, card, curves and events, all or nothing."""
-    lineage = {key: value for key, value in record.items() if key != "history"}
+    lineage = {key: value for key, value in record.items() if key not in ("history", "teacher_history")}
     with new_directory(directory) as aside:
         student.encoder(record["name"], lineage).save(aside)
         with storage_errors(directory):

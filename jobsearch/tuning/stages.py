@@ -1,0 +1,108 @@
+"""The stages of a tuning run: a student of a teacher, a student of pairs, or the mean of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobsearch.errors import TuningError
+from jobsearch.progress import Progress
+from jobsearch.tuning.batches import Batches, Source
+from jobsearch.tuning.checkpoint import RunDirectory
+from jobsearch.tuning.pairs import PairSet
+from jobsearch.tuning.recipes import TAUGHT, Recipe
+from jobsearch.tuning.student import Arrays
+from jobsearch.tuning.teacher import Lessons, Teacher
+from jobsearch.tuning.trainer import Outcome
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One student's training.
+
+    Args:
+        title: what the progress bar says.
+        recipe: how.
+        source: what it sees.
+        data: digest of that.
+        weight: of its weights in the mean of all stages.
+        run: its folder.
+    """
+
+    title: str
+    recipe: Recipe
+    source: Source
+    data: str
+    weight: float
+    run: RunDirectory
+
+
+def plan_stages(
+    runs: Path, name: str, pairs: PairSet, recipe: Recipe, teacher: Teacher | None, seed: int
+) -> list[Stage]:
+    """Return what is to be trained: from a teacher, from pairs, or both.
+
+    Raises:
+        TuningError: the recipe wants a teacher and there is none, or there are too few pairs or texts.
+    """
+    stages = []
+    if teacher is not None:
+        taught = recipe if recipe.loss == "teacher" else TAUGHT
+        # What decides is what was held out: the teacher's texts must not hold it either.
+        shown = teacher.without({text for pair in pairs.validation for text in (pair.base, pair.ref)})
+        lessons = Lessons(shown, taught, seed)
+        run = RunDirectory(runs / f"{name}@taught")
+        stages.append(Stage("learning from the teacher", taught, lessons, shown.digest, recipe.taught, run))
+    if recipe.loss != "teacher":
+        batches = Batches(pairs.training, recipe, seed)
+        weight = 1.0 if teacher is None else 1 - recipe.taught
+        stages.append(Stage("training", recipe, batches, pairs.digest, weight, RunDirectory(runs / name)))
+    if not stages:
+        raise TuningError(f"recipe {recipe.name!r} needs a teacher; make one with `jobsearch pairs --teacher MODEL`")
+    return [stage for stage in stages if stage.weight]
+
+
+def renamed(progress: Progress, title: str) -> Progress:
+    """Return a progress that is told `title` where a trainer says "training"."""
+    return lambda step, done, total: progress(title if step == "training" else step, done, total)
+
+
+def mean_weights(weights: list[Arrays], shares: list[float]) -> Arrays:
+    """Return the weighted mean of several students' weights, in float32.
+
+    Weights of networks that were trained from the same beginning can be averaged: Wortsman et al. 2022, "Model soups"
+    (arXiv 2203.05482).
+    """
+    if len(weights) == 1:
+        return weights[0]
+    return {
+        key: np.asarray(
+            sum(own[key] * np.float32(share / sum(shares)) for own, share in zip(weights, shares, strict=True)),
+            value.dtype,
+        )
+        for key, value in weights[0].items()
+    }
+
+
+def teacher_record(teacher: Teacher | None, stages: list[Stage], outcomes: list[Outcome]) -> dict[str, Any]:
+    """Return what the record says of the teacher, nothing where there was none."""
+    if teacher is None or stages[0].recipe.loss != "teacher":
+        return {}
+    stage, outcome = stages[0], outcomes[0]
+    return {
+        "teacher": {
+            "name": teacher.name,
+            "fingerprint": teacher.fingerprint,
+            "digest": stage.data,
+            "texts": len(teacher.texts),
+            "recipe": stage.recipe.to_dict(),
+            "steps": outcome.steps,
+            "ending": outcome.ending,
+            "seconds": round(outcome.seconds, 1),
+            "weight": stage.weight / sum(each.weight for each in stages),
+        },
+        "teacher_history": list(outcome.history),
+    }
