@@ -17,6 +17,7 @@ from jobsearch.index.labels import ConceptEntry
 from jobsearch.index.manifest import Manifest
 from jobsearch.index.reader import IndexVersion, open_version
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.fusion import Mode
 from jobsearch.recommend import recommend_skills, recommend_titles
 from jobsearch.searcher import Searcher
 from jobsearch.watching import Watcher
@@ -66,7 +67,9 @@ class JobSearch:
         """Return an engine that stays on the version in use now, whatever this one moves to; it costs nothing."""
         return JobSearch(self._directory, self._searcher)
 
-    def search(self, query: str, k: int = 10, kind: KindFilter = "all", where: Filter | None = None) -> list[Hit]:
+    def search(
+        self, query: str, k: int = 10, kind: KindFilter = "all", where: Filter | None = None, mode: Mode = "both"
+    ) -> list[Hit]:
         """Find the concepts nearest to a query.
 
         >>> hit = JobSearch.open("esco-en").search("bread maker", k=3, kind="occupation")[0]
@@ -78,18 +81,24 @@ class JobSearch:
             k: hits wanted, 1 to the number of concepts of that kind.
             kind: `"occupation"`, `"skill"` or `"all"`.
             where: what else each hit must fulfil.
+            mode: `"both"`: by meaning and by words together, which finds most; `"meaning"` or `"words"` alone.
 
         Returns:
-            k hits, or fewer only where fewer fulfil `where`; best first; equal scores are ordered by preferred label
-            match, then by kind and URI.
+            k hits, or fewer only where fewer fulfil `where`; best first, a label that is what was typed before all;
+            equal scores are ordered by preferred label match, then by kind and URI.
 
         Raises:
             QueryError: the query is empty, or k, kind or the filter cannot be.
         """
-        return self.search_many([query], k, kind, where)[0]
+        return self.search_many([query], k, kind, where, mode)[0]
 
     def search_many(
-        self, queries: Sequence[str], k: int = 10, kind: KindFilter = "all", where: Filter | None = None
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        kind: KindFilter = "all",
+        where: Filter | None = None,
+        mode: Mode = "both",
     ) -> list[list[Hit]]:
         """Find the concepts nearest to each query; faster than one by one.
 
@@ -101,6 +110,7 @@ class JobSearch:
             k: hits wanted for each query.
             kind: as in `search`.
             where: as in `search`.
+            mode: as in `search`; by meaning alone a batch is several times as fast.
 
         Returns:
             The hits of each query, in the order of `queries`.
@@ -110,7 +120,7 @@ class JobSearch:
         """
         if isinstance(queries, str):
             raise QueryError("search_many takes a list of queries and got one string; use search")
-        return self._searcher.search(queries, k, kind, where or EVERYTHING)
+        return self._searcher.search(queries, k, kind, where or EVERYTHING, mode)
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts with the encoder of the index.

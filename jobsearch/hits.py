@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from jobsearch.lexical.fusion import MatchedBy
 from jobsearch.taxonomy.model import KINDS, Kind
 
 KindFilter = Literal["occupation", "skill", "all"]
@@ -22,12 +23,17 @@ class Hit:
 
     Args:
         rank: 1 for the best.
-        score: cosine of query and matched label, -1 to 1, higher is better.
+        score: -1 to 1, higher is better; 1 for a label that is what was typed. By meaning alone it is the cosine; by
+            both, or by words, what `lexical.fusion` makes of it and of the concept's other labels.
         uri: the concept.
         kind: `"occupation"` or `"skill"`.
         label: the concept's preferred label, in the matched label's language.
         matched_label: the label that was nearest to the query.
         language: language of the matched label.
+        cosine: of query and matched label, by meaning, -1 to 1.
+        words: how alike the two are by their letters, 0 to 1; 0 where only meaning was asked.
+        matched_by: `"exact"`: the label is what was typed, but for case; else what brought the concept up:
+            `"meaning"`, `"words"` or `"both"`.
     """
 
     rank: int
@@ -37,6 +43,9 @@ class Hit:
     label: str
     matched_label: str
     language: str
+    cosine: float
+    words: float
+    matched_by: MatchedBy
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as plain values, ready for JSON."""

@@ -42,5 +42,11 @@ def builtin_taxonomy_directory() -> Path:
     return shipped if shipped.is_dir() else PACKAGE.parent / "data" / "esco"
 
 
+def builtin_encoder_directory() -> Path:
+    """Return the folder of the tuned encoder that is shipped: inside an installed package, or in the checkout."""
+    shipped = PACKAGE / "builtin" / "encoder"
+    return shipped if shipped.is_dir() else PACKAGE.parent / "data" / "encoder"
+
+
 def _is_checkout(folder: Path) -> bool:
     return (folder / "pyproject.toml").is_file() and (folder / "jobsearch" / "home.py").is_file()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -12,9 +12,11 @@ from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, one_kind
 from jobsearch.index.concepts import Found, nearest_concepts
+from jobsearch.index.fused import Fused, fused_concepts
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.rows import Rows
+from jobsearch.lexical.fusion import MODES, MatchedBy, Mode
 from jobsearch.taxonomy.labels import clean_label
 from jobsearch.taxonomy.model import Kind
 
@@ -44,16 +46,32 @@ class Searcher:
         """
         return self.opened.encoder.encode([clean_query(text, position) for position, text in enumerate(texts)])
 
-    def search(self, texts: Sequence[str], k: int, kind: str, where: Filter) -> list[list[Hit]]:
+    def search(self, texts: Sequence[str], k: int, kind: str, where: Filter, mode: str = "both") -> list[list[Hit]]:
         """Find the concepts nearest to each text (see `JobSearch.search_many`)."""
-        wanted = self.check(k, kind)
+        wanted, mode = self.check(k, kind), check_mode(mode)
         cleaned = [clean_query(text, position) for position, text in enumerate(texts)]
         self.rows(wanted, where)  # a filter that cannot be is told without a query, too
         found: list[list[Hit]] = []
         for start in range(0, len(cleaned), _BATCH):
-            vectors = self.opened.encoder.encode(cleaned[start : start + _BATCH])
-            found.extend(self.hits(entries) for entries in self.nearest(vectors, k, wanted, where))
+            typed = cleaned[start : start + _BATCH]
+            if mode == "meaning":
+                vectors = self.opened.encoder.encode(typed)
+                found.extend(self.hits(entries) for entries in self.nearest(vectors, k, wanted, where))
+            else:
+                found.extend(self._fused(typed, k, wanted, where, mode))
         return found
+
+    def _fused(self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter, mode: Mode) -> Iterator[list[Hit]]:
+        """Find by words and, unless by words alone, by meaning."""
+        opened, rows = self.opened, self.rows(kind, where)
+        queries = [opened.words.singular(text) for text in typed]
+        vectors = opened.encoder.encode(queries)
+        for place, (text, query) in enumerate(zip(typed, queries, strict=True)):
+            vector = vectors[place : place + 1]
+            found = fused_concepts(
+                opened.vectors, opened.words, opened.labels, text, query, vector, k, rows, where.least, mode
+            )
+            yield [self._fused_hit(rank, one) for rank, one in enumerate(found, start=1)]
 
     def nearest(self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter) -> list[list[Found]]:
         """Find the k concepts nearest to each vector, as (cosine, row of the label)."""
@@ -61,8 +79,10 @@ class Searcher:
         return nearest_concepts(self.opened.vectors, self.opened.labels, vectors, k, rows, where.least)
 
     def hits(self, entries: Iterable[Found]) -> list[Hit]:
-        """Turn (cosine, row) into hits, ranked in the order given."""
-        return [self._hit(rank, *entry) for rank, entry in enumerate(entries, start=1)]
+        """Turn (cosine, row), found by meaning, into hits, ranked in the order given."""
+        return [
+            self._hit(rank, row, score, score, 0.0, "meaning") for rank, (score, row) in enumerate(entries, start=1)
+        ]
 
     def concept(self, uri: str) -> int:
         """Return the number of the concept with this URI.
@@ -99,19 +119,42 @@ class Searcher:
         labels, embeddings = self.opened.labels, self.opened.vectors.embeddings
         return [float(np.max(embeddings[slice(*labels.rows_of(number))] @ vector)) for number in concepts]
 
-    def _hit(self, rank: int, score: float, row: int) -> Hit:
+    def _fused_hit(self, rank: int, found: Fused) -> Hit:
+        return self._hit(rank, found.row, found.score, found.cosine, found.words, found.matched_by)
+
+    def _hit(self, rank: int, row: int, score: float, cosine: float, words: float, matched_by: MatchedBy) -> Hit:
         labels = self.opened.labels
         concept = int(labels.concept_of[row])
         language = labels.language_of(row)
         return Hit(
             rank=rank,
-            score=max(-1.0, min(score, 1.0)),  # float32 rounding leads a little out of what a cosine can be
+            score=_cosine(score),
             uri=labels.uris[concept],
             kind=labels.kind_of(concept),
             label=labels.texts[labels.preferred_row(concept, language)],
             matched_label=labels.texts[row],
             language=language,
+            cosine=_cosine(cosine),
+            words=min(words, 1.0),
+            matched_by=matched_by,
         )
+
+
+def _cosine(score: float) -> float:
+    """Float32 rounding leads a little out of what a cosine can be."""
+    return max(-1.0, min(score, 1.0))
+
+
+def check_mode(mode: str) -> Mode:
+    """Return the mode by its name.
+
+    Raises:
+        QueryError: there is no such mode.
+    """
+    found = next((known for known in MODES if known == mode), None)
+    if found is None:
+        raise QueryError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
+    return found
 
 
 def _find_rows(labels: LabelTable, kind: Kind | None, where: Filter) -> Rows:

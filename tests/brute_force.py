@@ -15,7 +15,8 @@ from encoders import HashEncoder, Wrapped
 from jobsearch.encoder.library import open_encoder
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.engine import JobSearch
-from jobsearch.hits import Hit
+from jobsearch.filters import Filter
+from jobsearch.hits import Hit, KindFilter
 from jobsearch.index import reader
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import Manifest
@@ -23,6 +24,8 @@ from jobsearch.index.reader import IndexVersion
 from jobsearch.index.types import find_type
 from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.fusion import Mode
+from jobsearch.lexical.words import Words
 from jobsearch.taxonomy.model import Concept, Source, Taxonomy
 
 ESCO = "http://data.europa.eu/esco/"
@@ -99,16 +102,36 @@ def version_of(
     """Return a version that is in memory only."""
     embeddings = encoder.encode([label for _, label, _ in taxonomy.labels()])
     vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
+    words = Words(Words.build([label for _, label, _ in taxonomy.labels()]))
     return IndexVersion(
-        "t", "0001", manifest_of(encoder.dim, search), vectors, LabelTable(pack_labels(taxonomy)), encoder
+        "t", "0001", manifest_of(encoder.dim, search), vectors, LabelTable(pack_labels(taxonomy)), encoder, words
     )
+
+
+class ByMeaning(JobSearch):
+    """An engine that finds by meaning unless told otherwise: its scores are cosines."""
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        kind: KindFilter = "all",
+        where: Filter | None = None,
+        mode: Mode = "meaning",
+    ) -> list[list[Hit]]:
+        return super().search_many(queries, k, kind, where, mode)
+
+    def search(
+        self, query: str, k: int = 10, kind: KindFilter = "all", where: Filter | None = None, mode: Mode = "meaning"
+    ) -> list[Hit]:
+        return super().search(query, k, kind, where, mode)
 
 
 def engine_of(
     taxonomy: Taxonomy, encoder: Encoder, index_type: str = "flat", search: Mapping[str, int] | None = None
-) -> JobSearch:
-    """Return an engine over a version that is in memory only."""
-    return JobSearch(IndexDirectory(Path("/nowhere/t")), version_of(taxonomy, encoder, index_type, search))
+) -> ByMeaning:
+    """Return an engine, by meaning, over a version that is in memory only."""
+    return ByMeaning(IndexDirectory(Path("/nowhere/t")), version_of(taxonomy, encoder, index_type, search))
 
 
 def by_vector(vectors: Mapping[str, Sequence[float]]) -> Wrapped:

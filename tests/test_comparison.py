@@ -15,7 +15,18 @@ from jobsearch.hits import Hit
 def hits(names: str, label: str = "") -> list[Hit]:
     """One hit a letter, in this order."""
     return [
-        Hit(rank, 1 - rank / 100, f"uri:{name}", "occupation", f"{label}{name}", f"matched {name}", "en")
+        Hit(
+            rank=rank,
+            score=1 - rank / 100,
+            uri=f"uri:{name}",
+            kind="occupation",
+            label=f"{label}{name}",
+            matched_label=f"matched {name}",
+            language="en",
+            cosine=1 - rank / 50,
+            words=0.5,
+            matched_by="both",
+        )
         for rank, name in enumerate(names, start=1)
     ]
 

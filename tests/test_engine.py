@@ -41,6 +41,7 @@ from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, KindFilter
 from jobsearch.index.build import build_index
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.fusion import MODES, Mode
 from jobsearch.taxonomy.model import KINDS, Concept, Relation, Taxonomy
 
 # --- against brute force ---------------------------------------------------------------------------------------
@@ -116,18 +117,24 @@ def test_queries_that_need_more_labels_do_not_disturb_the_others(crowd: tuple[Jo
 
 
 def without_score(hits: Sequence[Hit]) -> list[Hit]:
-    return [replace(hit, score=0.0) for hit in hits]
+    """Return hits without what the rounding of a batch decides; what words say it does not."""
+    return [replace(hit, score=0.0, cosine=0.0) for hit in hits]
 
 
+def scores(hits: Sequence[Hit]) -> list[float]:
+    return [value for hit in hits for value in (hit.score, hit.cosine)]
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KIND_FILTERS)
-def test_one_by_one_and_together_give_the_same(engine: JobSearch, kind: KindFilter) -> None:
+def test_one_by_one_and_together_give_the_same(engine: JobSearch, kind: KindFilter, mode: Mode) -> None:
     queries = [f"{word} {role}" for word in WORDS[:6] for role in ROLES]
-    together = engine.search_many(queries, 8, kind)
+    together = engine.search_many(queries, 8, kind, mode=mode)
     for query, hits in zip(queries, together, strict=True):
-        alone = engine.search(query, 8, kind)
+        alone = engine.search(query, 8, kind, mode=mode)
         assert without_score(alone) == without_score(hits)
-        assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], abs=1e-6)
-    assert engine.search_many(queries, 8, kind) == together
+        assert scores(alone) == pytest.approx(scores(hits), abs=1e-6)
+    assert engine.search_many(queries, 8, kind, mode=mode) == together
 
 
 # --- ties ------------------------------------------------------------------------------------------------------
@@ -357,10 +364,14 @@ def test_an_unknown_concept_is_a_query_error(engine: JobSearch, uri: Any) -> Non
     assert f"index 't' holds no concept {uri!r}" in str(raised.value)
 
 
-def test_a_hit_is_plain_data(engine: JobSearch) -> None:
-    hit = engine.search("night nurse", 1)[0]
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hit_is_plain_data(engine: JobSearch, mode: Mode) -> None:
+    hit = engine.search("night nurse", 1, mode=mode)[0]
     again = json.loads(json.dumps(hit.to_dict()))
-    assert list(again) == ["rank", "score", "uri", "kind", "label", "matched_label", "language"]
+    assert list(again) == [
+        *("rank", "score", "uri", "kind", "label", "matched_label", "language"),
+        *("cosine", "words", "matched_by"),
+    ]
     assert Hit(**again) == hit
 
 
@@ -472,7 +483,7 @@ def test_meaning_is_found_with_the_real_encoder(original: IndexDirectory, use_en
     truth = BruteForce(Taxonomy.of(SOURCE, JOBS), use_encoder)
     for kind, most in (("occupation", 3), ("skill", 2), ("all", 5)):
         for query in ("coder", "Krankenschwester", "make bread", "\ud800"):  # a lone surrogate is text as well
-            truth.check(engine.search(query, most, kind), query, most, kind)  # type: ignore[arg-type]
+            truth.check(engine.search(query, most, kind, mode="meaning"), query, most, kind)  # type: ignore[arg-type]
 
 
 def test_a_label_itself_has_the_highest_score(original: IndexDirectory) -> None:
@@ -486,14 +497,16 @@ def test_a_label_itself_has_the_highest_score(original: IndexDirectory) -> None:
         assert hits[0].score <= 1
 
 
-def test_threads_share_an_engine(original: IndexDirectory) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_threads_share_an_engine(original: IndexDirectory, mode: Mode) -> None:
     engine = JobSearch.open(original.path)
     queries = ["coder", "Krankenschwester", "make bread", "hospital", "snake"] * 8
-    expected = engine.search_many(queries, 3)
+    expected = engine.search_many(queries, 3, mode=mode)
     with ThreadPoolExecutor(8) as pool:
-        for hits, alone in zip(expected, pool.map(lambda query: engine.search(query, 3), queries), strict=True):
+        answers = pool.map(lambda query: engine.search(query, 3, mode=mode), queries)
+        for hits, alone in zip(expected, answers, strict=True):
             assert without_score(alone) == without_score(hits)
-            assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], abs=1e-5)
+            assert scores(alone) == pytest.approx(scores(hits), abs=1e-5)
 
 
 def test_searching_needs_no_tensorflow(original: IndexDirectory) -> None:
@@ -629,7 +642,8 @@ def test_an_engine_answers_after_its_version_was_removed(directory: IndexDirecto
     assert directory.prune(1) == ["0001"]
     truth = BruteForce(Taxonomy.of(SOURCE, JOBS), HashEncoder())
     for query in ("programadora de software", "hospital", "パン屋"):
-        truth.check(engine.search(query, 5), query, 5, "all")
+        truth.check(engine.search(query, 5, mode="meaning"), query, 5, "all")
+        assert len({hit.uri for hit in engine.search(query, 5)}) == 5  # by words too, from a file that is gone
     assert engine.concept(f"{ESCO}occupation/baker", "en").labels == ("baker", "bread maker")
     assert engine.reload() is True
     assert engine.search("welder", 1)[0].uri == WELDER.uri

@@ -60,17 +60,19 @@ def index_directory(name: str | None) -> IndexDirectory:
     return IndexDirectory.named(name or active_name())
 
 
-def build(name: str, taxonomy: str | None, encoder: str, case: Case | None, options: Options | None = None) -> None:
+def build(
+    name: str, taxonomy: str | None, encoder: str | None, case: Case | None, options: Options | None = None
+) -> None:
     """Build and publish a version of an index, with progress.
 
     Args:
         name: name of the index.
         taxonomy: name of the taxonomy; default: the one in use.
-        encoder: what `encoder.library.find_encoder` takes.
+        encoder: what `encoder.library.find_encoder` takes; default: what suits the languages.
         case: case setting; default: the encoder's own, for `use` the one that suits the languages.
         options: index type, gate and edits.
     """
-    from jobsearch.encoder.library import find_encoder
+    from jobsearch.encoder.library import default_encoder, find_encoder
     from jobsearch.encoder.packaged import BASE_NAME
     from jobsearch.encoder.text import default_case
     from jobsearch.index.build import build_index
@@ -80,6 +82,7 @@ def build(name: str, taxonomy: str | None, encoder: str, case: Case | None, opti
     with show_progress() as progress, show_warnings():
         progress("reading labels", 0, 0)
         labels = find_taxonomy(taxonomy)
+        encoder = encoder or default_encoder(labels.languages)
         if case is None and encoder == BASE_NAME:
             case = default_case(labels.languages)
         progress("loading encoder", 0, 0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("queries", nargs=-1, metavar="[QUERY…]")
 @click.option("--base", default="use", show_default=True, metavar="NAME", help="Encoder or index before.")
-@click.option("--tuned", metavar="NAME", help="Encoder or index after. Default: the newest tuned encoder.")
+@click.option("--tuned", metavar="NAME", help="Encoder or index after. Default: your newest tuned one.")
 @k_option
 @click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
 @click.option(
@@ -107,15 +107,15 @@ def read_queries(path: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def open_both(base: str = "use", tuned: str | None = None) -> tuple[JobSearch, JobSearch]:
-    """Open the engines of two encoders over the taxonomy in use, the second by default of the newest tuned one.
+    """Open the engines of two encoders over the taxonomy in use.
+
+    Args:
+        base: the first.
+        tuned: the second; default: the newest tuned one, or the shipped one where there is none.
 
     Raises:
-        JobSearchError: one cannot be opened or built, or there is no tuned encoder.
+        JobSearchError: one cannot be opened or built.
     """
-    from jobsearch.errors import EncoderError
     from jobsearch.tuning.models import newest_model
 
-    tuned = tuned or newest_model()
-    if tuned is None:
-        raise EncoderError("there is no tuned encoder yet; run `jobsearch tune`, or name one with --tuned")
-    return open_encoder_engine(base), open_encoder_engine(tuned)
+    return open_encoder_engine(base), open_encoder_engine(tuned or newest_model())

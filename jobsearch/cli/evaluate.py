@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobsearch.evaluation.scales import Panel
     from jobsearch.evaluation.similarity import Measure
     from jobsearch.evaluation.sts_files import Split
+    from jobsearch.lexical.fusion import Mode
     from jobsearch.taxonomy.model import Kind
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -136,6 +137,13 @@ def sts(
 )
 @click.option("--from", "source", metavar="CODE", help="Language of the --held-out queries, with --to.")
 @click.option("--to", "target", metavar="CODE", help="Language of the labels to find, with --from.")
+@click.option(
+    "--mode",
+    type=click.Choice(("meaning", "words", "both")),
+    default="meaning",
+    show_default=True,
+    help="Rank by the encoder alone, by words alone, or as searching does, by both.",
+)
 @encoder_options
 def retrieval(
     paths: tuple[str, ...],
@@ -145,6 +153,7 @@ def retrieval(
     kind: Kind,
     source: str | None,
     target: str | None,
+    mode: Mode,
     names: tuple[str, ...],
     case: Case | None,
     as_json: bool,
@@ -171,7 +180,8 @@ def retrieval(
         sets, languages = _retrieval_sets(paths, taxonomy_name, labels, kind, source, target)
         encoders = _find(names, case, languages)
         results = [
-            [[evaluate_retrieval(encoder, one, progress) for encoder in encoders] for one in ways] for ways in sets
+            [[evaluate_retrieval(encoder, one, progress, mode) for encoder in encoders] for one in ways]
+            for ways in sets
         ]
     _remember(result for ways in results for group in ways for result in group)
     if as_json:

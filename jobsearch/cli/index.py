@@ -36,10 +36,9 @@ for command in (add, remove, export):
 @click.option(
     "--encoder",
     "--base",
-    default="use",
-    show_default=True,
     metavar="NAME|PATH|HANDLE",
-    help="Encoder: `use`, a tuned weight set, a SavedModel folder or a TF-Hub address.",
+    help="Encoder: use, use-jobs, a tuned one, a SavedModel folder, a TF-Hub address, or st:MODEL of "
+    "sentence-transformers. Default: use-jobs for English labels, else use.",
 )
 @click.option(
     "--case",
@@ -50,14 +49,14 @@ for command in (add, remove, export):
     "--type",
     "index_type",
     metavar="TYPE",
-    help="flat, hnsw, ivf, pq, sq8 or a FAISS factory string. Default: as before, else by size.",
+    help="flat, hnsw, ivf, pq, sq8, compact or a FAISS factory string. Default: as before, else by size.",
 )
 @gate_options
 @click.option("--discard-edits", is_flag=True, help="Leave out what `index add` and `remove` did to the old version.")
 def build_command(
     name: str | None,
     taxonomy: str | None,
-    encoder: str,
+    encoder: str | None,
     case: Case | None,
     index_type: str | None,
     discard_edits: bool,

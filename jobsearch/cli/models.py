@@ -21,7 +21,7 @@ def models() -> None:
 @models.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List the tuned encoders: usable ones first, newest first.
+    """List the tuned encoders: your usable ones, newest first, the shipped one, rejected ones.
 
     \b
     Examples:
@@ -33,9 +33,6 @@ def list_command(as_json: bool) -> None:
     records = list_models()
     if as_json:
         print_json([{key: value for key, value in record.items() if key != "history"} for record in records])
-        return
-    if not records:
-        click.echo("No tuned encoder yet; `jobsearch tune` makes one.", err=True)
         return
     from jobsearch.cli.render import console, plain_table
 

@@ -37,7 +37,7 @@ def open_engine(name: str | None) -> JobSearch:
                 f"no index {name!r}; there are: {known}; run `jobsearch index build --name {name}` to build it"
             )
         click.echo(f"First use: building the index {chosen!r} once …", err=True)
-        build(directory.name, taxonomy=None, encoder="use", case=None)
+        build(directory.name, taxonomy=None, encoder=None, case=None)
     engine = JobSearch.open(directory.path)
     _warn_if_stale(engine)
     return engine
@@ -85,12 +85,15 @@ def _describe_encoder(name: str, languages: tuple[str, ...]) -> tuple[dict[str, 
     """Return what an index's manifest says of an encoder by that name, and the case setting to build with."""
     from jobsearch.encoder.library import model_names, models_directory
     from jobsearch.encoder.packaged import BASE_NAME
+    from jobsearch.encoder.shipped import SHIPPED_NAME, shipped_config
     from jobsearch.encoder.text import default_case
     from jobsearch.encoder.weights import read_config
 
     if name == BASE_NAME:
         case = default_case(languages)
         return {"name": name, "case": case}, case
+    if name == SHIPPED_NAME:
+        return {"fingerprint": shipped_config()["fingerprint"]}, None
     if name in model_names():
         return {"fingerprint": read_config(models_directory() / name)["fingerprint"]}, None
     from jobsearch.encoder.library import find_encoder

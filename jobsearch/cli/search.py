@@ -16,6 +16,7 @@ from jobsearch.reporting import search_record
 
 if TYPE_CHECKING:
     from jobsearch.hits import KindFilter
+    from jobsearch.lexical.fusion import Mode
 
 _MOST_AT_ONCE = 256
 
@@ -26,6 +27,13 @@ _MOST_AT_ONCE = 256
 @click.option(
     "--kind", default="all", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
 )
+@click.option(
+    "--mode",
+    default="both",
+    show_default=True,
+    metavar="MODE",
+    help="What to find by: meaning, words (letters alone), or both.",
+)
 @filter_options
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @json_option
@@ -33,16 +41,17 @@ def search(
     queries: tuple[str, ...],
     k: int | None,
     kind: str,
+    mode: str,
     isco: str | None,
     language: str | None,
     min_score: float | None,
     index_name: str | None,
     as_json: bool,
 ) -> None:
-    """Find the job titles and skills nearest to each QUERY.
+    """Find the job titles and skills nearest to each QUERY, by what they mean and by their letters.
 
-    One hit a concept: the label that is nearest to the query speaks for it. With --json, one JSON object a query
-    and line. `-` reads queries from stdin, one a line, and prints JSON lines.
+    One hit a concept: the label that is nearest to the query speaks for it; what was typed itself comes first. With
+    --json, one JSON object a query and line. `-` reads queries from stdin, one a line, and prints JSON lines.
 
     \b
     Examples:
@@ -53,18 +62,20 @@ def search(
 
     where = Filter(isco=isco, language=language, min_score=min_score)
     engine = open_engine(index_name)
-    wanted = cast("KindFilter", kind)
+    wanted, by = cast("KindFilter", kind), cast("Mode", mode)
     most = hits_wanted(k, engine, kind)
-    engine.search_many([], most, wanted, where)  # checks all and says what is wrong, before anything is read or printed
+    engine.search_many(
+        [], most, wanted, where, by
+    )  # checks all and says what is wrong, before anything is read or printed
     streamed = "-" in queries
     for position, query in enumerate(queries):
         if query == "-":
             for batch in _lines():
-                for text, hits in zip(batch, engine.search_many(batch, most, wanted, where), strict=True):
+                for text, hits in zip(batch, engine.search_many(batch, most, wanted, where, by), strict=True):
                     print_json(search_record(engine.opened, text, hits), indent=None)
                 sys.stdout.flush()
             continue
-        hits = engine.search(query, most, wanted, where)
+        hits = engine.search(query, most, wanted, where, by)
         if as_json or streamed:
             print_json(search_record(engine.opened, query, hits), indent=None)
         else:

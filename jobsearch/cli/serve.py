@@ -119,12 +119,12 @@ def serve(
 
 def _open(index_name: str | None, pair: tuple[str, str | None] | None) -> Engines:
     from jobsearch.service.state import Engines
-    from jobsearch.tuning.models import newest_model
+    from jobsearch.tuning.models import newest_own_model
 
     main = open_engine(index_name)
     if pair is None:
         return Engines(main)
-    base, tuned = pair[0], pair[1] or newest_model()
+    base, tuned = pair[0], pair[1] or newest_own_model()
     if tuned is None:
         return Engines(main)
     return Engines(main, *(_shared(main, open_encoder_engine(name)) for name in (base, tuned)))

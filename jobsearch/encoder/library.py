@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from jobsearch.encoder.packaged import BASE_NAME, packaged_weights
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.sentence_transformer import ARCHITECTURE as SENTENCE_TRANSFORMERS
 from jobsearch.encoder.sentence_transformer import MODULES, PREFIX, SentenceTransformerEncoder
+from jobsearch.encoder.shipped import SHIPPED_NAME, shipped_weights
 from jobsearch.encoder.text import Case
 from jobsearch.encoder.weights import CONFIG, WeightSet, load_weights, read_config
 from jobsearch.errors import EncoderError
@@ -27,13 +29,18 @@ def models_directory() -> Path:
     return data_directory() / "models"
 
 
+def default_encoder(languages: Collection[str]) -> str:
+    """Return the name of the encoder that suits labels in these languages: the tuned one for English alone."""
+    return SHIPPED_NAME if set(languages) == {"en"} else BASE_NAME
+
+
 def find_encoder(source: str = BASE_NAME, case: Case | None = None) -> Encoder:
     """Return an encoder ready to encode, without TensorFlow wherever the network is the native one.
 
     Args:
-        source: `use` (the packaged weights), the name of a tuned weight set, a weight set's directory, a SavedModel's
-            directory, a TF-Hub handle (an address), or a sentence-transformers model: its directory, or `st:` and the
-            name that the package knows it by.
+        source: `use` (the packaged weights), `use-jobs` (the same, tuned for English job titles), the name of a tuned
+            weight set, a weight set's directory, a SavedModel's directory, a TF-Hub handle (an address), or a
+            sentence-transformers model: its directory, or `st:` and the name that the package knows it by.
         case: overrides the case setting that the source has; for a source without one the default is "lower".
 
     Raises:
@@ -47,6 +54,9 @@ def find_weights(source: str = BASE_NAME, case: Case | None = None) -> WeightSet
     """Like `find_encoder`, but give the weight set itself where the network is the native one (for tuning)."""
     if source == BASE_NAME:
         return packaged_weights(case or DEFAULT_CASE)
+    if source == SHIPPED_NAME:
+        shipped = shipped_weights()
+        return shipped.with_case(case) if case else shipped
     if source.startswith(PREFIX) or (Path(source) / MODULES).is_file():
         return SentenceTransformerEncoder.load(source, case or "keep")
     if "://" in source or (Path(source) / "saved_model.pb").is_file():
@@ -57,7 +67,7 @@ def find_weights(source: str = BASE_NAME, case: Case | None = None) -> WeightSet
         if (directory / CONFIG).is_file():
             found = _open_weights(directory, verify=True)
             return found.with_case(case) if case else found
-    known = ", ".join([BASE_NAME, *model_names()])
+    known = ", ".join([BASE_NAME, SHIPPED_NAME, *model_names()])
     raise EncoderError(f"no encoder {source!r}; expected one of {known}, a directory, a TF-Hub address, or st:MODEL")
 
 

@@ -58,7 +58,10 @@ class SentenceTransformerEncoder:
             EncoderError: the package is not installed, or the model cannot be found or loaded.
         """
         name = source.removeprefix(PREFIX)
-        return SentenceTransformerEncoder(_load(name), Path(name) if Path(name).is_dir() else None, case, source)
+        directory = Path(name) if Path(name).is_dir() else None
+        # Records keep the name: where on this machine a directory lies is nobody's business, and soon not true.
+        shown = source if directory is None else "/".join(directory.resolve().parts[-2:])
+        return SentenceTransformerEncoder(_load(name), directory, case, shown)
 
     @staticmethod
     def open(directory: Path, config: dict[str, Any]) -> SentenceTransformerEncoder:
@@ -78,10 +81,10 @@ class SentenceTransformerEncoder:
         """What it was named by."""
         return self._name
 
-    @property
+    @cached_property
     def dim(self) -> int:
-        """Width of an embedding."""
-        return int(self._model.get_sentence_embedding_dimension())
+        """Width of an embedding, as a first text shows it: the method that tells it has had two names."""
+        return int(self.encode([""]).shape[1])
 
     @property
     def case(self) -> Case:
@@ -139,10 +142,12 @@ class SentenceTransformerEncoder:
 def _load(name: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as bars
     except ImportError as error:
         raise EncoderError(f"{name} is a sentence-transformers model and the package is missing; {_INSTALL}") from error
     for logger in ("sentence_transformers", "transformers"):
         logging.getLogger(logger).setLevel(logging.ERROR)
+    bars.disable_progress_bar()
     try:
         return SentenceTransformer(name, device="cpu")
     except Exception as error:  # whatever it may be: no connection, no such model, damaged files

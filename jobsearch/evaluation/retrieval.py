@@ -14,11 +14,14 @@ import numpy.typing as npt
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.errors import EvaluationError
 from jobsearch.evaluation.embedding import embed, embed_distinct
+from jobsearch.evaluation.fused import FusedScores
 from jobsearch.evaluation.metrics import Floats, Ints, Judged, judge, ndcg_at, recall_at, reciprocal_rank
 from jobsearch.evaluation.records import EncoderId, Task, base_record
 from jobsearch.evaluation.statistics import Interval, Paired, mean_intervals, paired_means
+from jobsearch.lexical.fusion import Mode
 from jobsearch.progress import Progress, silent
 
+MODE_NAMES: Mapping[Mode, str] = {"words": "words", "both": "meaning and words"}
 RECALL_CUTS = (1, 5, 10)
 NDCG_CUT = 10
 # Scores that are held at once: 32 MB, and up to three times that while they are folded and sorted.
@@ -39,6 +42,8 @@ class RetrievalSet:
         concept_of: number of each label's concept, from 0, never falling, none left out; a concept is ranked by its
             best label. None: every label is ranked by itself, and `relevant` counts labels.
         dropped: what a reader left out, and how often: shown beside the figures.
+        sibling_of: number of each label's concept where labels are ranked by themselves all the same; searching by
+            words too lets a concept's labels speak for each other. None: nothing is known of that.
     """
 
     name: str
@@ -47,6 +52,7 @@ class RetrievalSet:
     relevant: tuple[Indices, ...]
     concept_of: Indices | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    sibling_of: Indices | None = None
 
     def __post_init__(self) -> None:
         if len(self.queries) < 2:
@@ -145,8 +151,10 @@ class RetrievalResult:
         }
 
 
-def evaluate_retrieval(encoder: Encoder, retrieval: RetrievalSet, progress: Progress = silent) -> RetrievalResult:
-    """Rank all concepts for each query by cosine and see where the right ones stand.
+def evaluate_retrieval(
+    encoder: Encoder, retrieval: RetrievalSet, progress: Progress = silent, mode: Mode = "meaning"
+) -> RetrievalResult:
+    """Rank all concepts for each query and see where the right ones stand.
 
     Exact, without an index. Memory stays below the labels' embeddings (2 kB each at 512 dimensions) and about 150 MB.
 
@@ -154,22 +162,33 @@ def evaluate_retrieval(encoder: Encoder, retrieval: RetrievalSet, progress: Prog
         encoder: any encoder.
         retrieval: queries, labels and what is right.
         progress: called with ("encoding labels" | "encoding queries" | "ranking", done, in all).
+        mode: `meaning`: by cosine, which measures the encoder; `both` or `words`: by the rule that searching uses.
 
     Raises:
         EvaluationError: an embedding is not finite.
     """
     labels, rows = embed_distinct(encoder, retrieval.corpus, "encoding labels", progress)
-    queries = embed(encoder, retrieval.queries, "encoding queries", progress)
+    fused = None
+    if mode != "meaning":
+        concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
+        fused = FusedScores(retrieval.corpus, concept_of, retrieval.concept_of is not None, mode)
+    asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
+    queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
     parts = []
     for start in range(0, len(retrieval), at_once):
         progress("ranking", start, len(retrieval))
         stop = start + at_once
-        scores = _concept_scores(queries[start:stop], labels, rows, retrieval.concept_of)
+        scores: npt.NDArray[Any]
+        if fused is None:
+            scores = _concept_scores(queries[start:stop], labels, rows, retrieval.concept_of)
+        else:
+            cosines = (queries[start:stop] @ labels.T)[:, rows]
+            scores = fused.score(retrieval.queries[start:stop], cosines)
         parts.append(judge(scores, retrieval.relevant[start:stop], depth=NDCG_CUT))
     progress("ranking", len(retrieval), len(retrieval))
     return RetrievalResult(
-        set_name=retrieval.name,
+        set_name=retrieval.name if mode == "meaning" else f"{retrieval.name}, by {MODE_NAMES[mode]}",
         encoder=EncoderId.of(encoder),
         judged=Judged.together(parts),
         labels=len(retrieval.corpus),

@@ -16,6 +16,7 @@ from jobsearch.evaluation.text_files import read_text
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
 MELO_FILES = QUERIES, ELEMENTS, ANNOTATIONS = ("queries.tsv", "corpus_elements.tsv", "annotations.tsv")
+MAPPING = "concept_mapping.tsv"
 TITLE, URI = "vacancyTitle", "conceptUri"
 
 
@@ -27,8 +28,8 @@ def read_melo(folder: Path) -> RetrievalSet:
     of Occupations", 2024, arXiv:2410.08319).
 
     Args:
-        folder: with `queries.tsv` and `corpus_elements.tsv` (id, text) and `annotations.tsv` (query, 0, element,
-            relevance), without headers or quoting.
+        folder: with `queries.tsv` and `corpus_elements.tsv` (id, text), `annotations.tsv` (query, 0, element,
+            relevance) and maybe `concept_mapping.tsv` (element, concept), without headers or quoting.
 
     Raises:
         EvaluationError: a file is missing, a row cannot be used (it is named), or fewer than 2 queries are annotated.
@@ -57,7 +58,18 @@ def read_melo(folder: Path) -> RetrievalSet:
         corpus=tuple(elements.values()),
         relevant=tuple(np.array(sorted(relevant[identifier]), np.int64) for identifier in kept),
         dropped=_counts(("query without relevant element", len(queries) - len(kept))),
+        sibling_of=_siblings(folder / MAPPING, elements),
     )
+
+
+def _siblings(path: Path, elements: Iterable[str]) -> Indices | None:
+    """Return the number of each element's concept, where the folder tells it."""
+    if not path.is_file():
+        return None
+    concepts = dict(values for _, values in _tab_rows(path, ("id", "concept")))
+    number: dict[str, int] = {}
+    # An element that the mapping lacks stands alone.
+    return np.array([number.setdefault(concepts.get(one, one), len(number)) for one in elements], np.int64)
 
 
 def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> RetrievalSet:

@@ -6,10 +6,13 @@ import contextlib
 import importlib.metadata
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import jobsearch
 from jobsearch.encoder.protocol import Encoder
@@ -29,6 +32,7 @@ from jobsearch.index.manifest import (
     MANIFEST,
     METRIC,
     VECTORS,
+    WORDS,
     Manifest,
     describe_files,
 )
@@ -37,6 +41,7 @@ from jobsearch.index.recall import AT, calibrate
 from jobsearch.index.types import find_type
 from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.words import Words
 from jobsearch.progress import Progress, silent
 from jobsearch.taxonomy.model import Source, Taxonomy
 
@@ -246,12 +251,17 @@ def _write(
     taxonomy, encoder = content.taxonomy, content.encoder
     labels = [label for _, label, _ in taxonomy.labels()]
     kind = find_type(index_type, len(labels), encoder.dim)
-    embeddings = embed_labels(labels, encoder, directory, progress)
+    embeddings = embed_labels(labels, encoder, directory, progress, np.float16 if kind.half else np.float32)
     progress("building index", 0, 0)
-    vectors = Vectors.build(embeddings, kind)
-    measured = calibrate(vectors, kind, encoder, labels)
+    # Side by side: FAISS works outside Python, and the words are made in Python.
+    with ThreadPoolExecutor(1, thread_name_prefix="jobsearch-words") as pool:
+        by_words = pool.submit(Words.build, labels)
+        vectors = Vectors.build(embeddings, kind)
+        measured = calibrate(vectors, kind, encoder, labels)
+        words = by_words.result()
     progress("writing", 0, 0)
     with storage_errors(aside):
+        write_tensors(aside / WORDS, words)
         vectors.write(aside / VECTORS)
         write_tensors(aside / LABELS, pack_labels(taxonomy))
     encoder.save(aside / ENCODER)

@@ -73,7 +73,7 @@ def nearest_rows(
     while len(open_queries):
         # Short of concepts, an approximate index is asked for ever more, until exact search is the faster way.
         whole = count >= len(rows)
-        fetched, numbers = _fetch(vectors, queries[open_queries], count, rows)
+        fetched, numbers = fetch(vectors, queries[open_queries], count, rows)
         # In double precision, as the scores are given back: a bound of the caller's is not rounded before it is kept.
         scores = fetched.astype(np.float64)
         best_scores, best_rows = _best(labels, scores, numbers, k, rows)
@@ -93,7 +93,7 @@ def nearest_rows(
     return found_scores, found_rows
 
 
-def _fetch(vectors: Vectors, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
+def fetch(vectors: Vectors, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
     """Return the nearest `count` of some rows, or somewhat more or fewer where the index finds others that are not."""
     if len(rows) == 0:
         return np.full((len(queries), 1), -2.0, np.float32), np.full((len(queries), 1), -1, np.int64)

@@ -12,14 +12,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from jobsearch.encoder.protocol import Embeddings, Encoder
+from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.tensorfile import read_tensors, write_tensors
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
+from jobsearch.index.halves import Halves
 from jobsearch.index.labels import Strings
 from jobsearch.index.manifest import Manifest, hash_file
 from jobsearch.index.reader import read_rows
+from jobsearch.index.row_file import Array, Numbers, RowFile
+from jobsearch.index.vectors import Stored
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.progress import Progress
 
@@ -28,9 +32,17 @@ _log = logging.getLogger(__name__)
 _SLICE = 4096
 # Slices after which the work so far is put on the disk: 33 MB, about two seconds of work.
 _SLICES_KEPT = 4
+# Bytes up to which the vectors of a build are held in memory; more are in a file.
+_IN_MEMORY = 1 << 30
 
 
-def embed_labels(labels: Sequence[str], encoder: Encoder, directory: IndexDirectory, progress: Progress) -> Embeddings:
+def embed_labels(
+    labels: Sequence[str],
+    encoder: Encoder,
+    directory: IndexDirectory,
+    progress: Progress,
+    dtype: type[np.float32 | np.float16] = np.float32,
+) -> Stored:
     """Return one vector a label, equal labels computed once and known ones not at all.
 
     Args:
@@ -38,9 +50,11 @@ def embed_labels(labels: Sequence[str], encoder: Encoder, directory: IndexDirect
         encoder: makes the vectors.
         directory: the index whose versions may know some of them; its lock is held.
         progress: told of labels done, of those that have to be computed.
+        dtype: what they are kept as.
 
     Returns:
-        float32 (len(labels), dim), unit rows.
+        (len(labels), dim) of that dtype, unit rows: an array, or a file without a name on the disk of the index where
+        that would take more than 1 GiB.
 
     Raises:
         StorageError: the disk is full, read-only or not ours.
@@ -48,18 +62,43 @@ def embed_labels(labels: Sequence[str], encoder: Encoder, directory: IndexDirect
     # Sorted, so that labels with common words are embedded together, which shares work in the lean runtime.
     distinct = sorted(set(labels))
     position = {label: number for number, label in enumerate(distinct)}
-    vectors = np.empty((len(distinct), encoder.dim), np.float32)
+    place = np.fromiter((position[label] for label in labels), np.int64, len(labels))
+    row = np.unique(place, return_index=True)[1]  # the first of each
     missing = np.ones(len(distinct), np.bool_)
-    for texts, known in _known(directory, encoder):
-        pairs = [(position[text], row) for row, text in enumerate(texts) if text in position]
-        if pairs:
-            places, rows = np.array(pairs).T
-            vectors[places] = known[rows]
-            missing[places] = False
-        if not missing.any():
-            break
-    _embed_missing(distinct, np.flatnonzero(missing), vectors, encoder, _Unfinished(directory, encoder), progress)
-    return vectors[[position[label] for label in labels]]
+    with storage_errors(directory.path):
+        vectors = _room((len(labels), encoder.dim), dtype, directory)
+        for texts, known in _known(directory, encoder):
+            if _coarser(known.dtype, dtype):
+                continue
+            numbers = np.fromiter((position.get(text, -1) for text in texts), np.int64, len(texts))
+            taken = np.flatnonzero(numbers >= 0)
+            for start in range(0, len(taken), _SLICE):
+                part = taken[start : start + _SLICE]
+                vectors[row[numbers[part]]] = known[part]
+            missing[numbers[taken]] = False
+            if not missing.any():
+                break
+        texts = [distinct[number] for number in np.flatnonzero(missing)]
+        _embed_missing(texts, row[missing], vectors, encoder, _Unfinished(directory, encoder), progress)
+        again = np.flatnonzero(row[place] != np.arange(len(labels)))
+        for start in range(0, len(again), _SLICE):
+            part = again[start : start + _SLICE]
+            vectors[part] = vectors[row[place[part]]]
+    return vectors
+
+
+def _room(shape: tuple[int, int], dtype: npt.DTypeLike, directory: IndexDirectory) -> Stored:
+    """Return an array to be filled, or a file where it would be too large for the memory."""
+    if shape[0] * shape[1] * np.dtype(dtype).itemsize <= _IN_MEMORY:
+        return np.empty(shape, dtype)
+    folder = directory.path / "unfinished"
+    folder.mkdir(parents=True, exist_ok=True)
+    return RowFile.temporary(folder, shape, dtype)
+
+
+def _coarser(known: npt.DTypeLike, wanted: npt.DTypeLike) -> bool:
+    """Tell whether vectors were rounded to fewer digits than are wanted."""
+    return np.finfo(known).bits < np.finfo(wanted).bits
 
 
 def forget_unfinished(directory: IndexDirectory) -> None:
@@ -69,25 +108,25 @@ def forget_unfinished(directory: IndexDirectory) -> None:
 
 def _embed_missing(
     texts: Sequence[str],
-    missing: np.ndarray,
-    vectors: Embeddings,
+    rows: Numbers,
+    vectors: Stored,
     encoder: Encoder,
     unfinished: _Unfinished,
     progress: Progress,
 ) -> None:
-    progress("embedding labels", 0, len(missing))
+    """Embed texts and put each one's vector into its row."""
+    progress("embedding labels", 0, len(texts))
     kept = 0
-    for number, start in enumerate(range(0, len(missing), _SLICE), start=1):
-        part = missing[start : start + _SLICE]
-        vectors[part] = encoder.encode([texts[place] for place in part])
-        done = start + len(part)
-        if number % _SLICES_KEPT == 0 and done < len(missing):
-            unfinished.keep([texts[place] for place in missing[kept:done]], vectors[missing[kept:done]])
+    for number, start in enumerate(range(0, len(texts), _SLICE), start=1):
+        done = min(start + _SLICE, len(texts))
+        vectors[rows[start:done]] = encoder.encode(texts[start:done])
+        if number % _SLICES_KEPT == 0 and done < len(texts):
+            unfinished.keep(texts[kept:done], vectors[rows[kept:done]])
             kept = done
-        progress("embedding labels", done, len(missing))
+        progress("embedding labels", done, len(texts))
 
 
-def _known(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[Sequence[str], Embeddings]]:
+def _known(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[Sequence[str], Array | Halves]]:
     """Yield labels and their vectors by this encoder: of the newest version first, then of interrupted builds."""
     for version in reversed(directory.versions()):
         path = directory.version_path(version)
@@ -110,7 +149,7 @@ class _Unfinished:
     def __init__(self, directory: IndexDirectory, encoder: Encoder) -> None:
         self._folder = directory.path / "unfinished" / encoder.fingerprint
 
-    def keep(self, texts: Sequence[str], vectors: Embeddings) -> None:
+    def keep(self, texts: Sequence[str], vectors: Array) -> None:
         data, offsets = Strings.pack(texts)
         with storage_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +157,7 @@ class _Unfinished:
             write_tensors(aside, {"text_data": data, "text_offsets": offsets, "vectors": vectors})
             aside.rename(self._folder / f"{hash_file(aside)}.safetensors")
 
-    def parts(self) -> Iterator[tuple[Sequence[str], Embeddings]]:
+    def parts(self) -> Iterator[tuple[Sequence[str], Array]]:
         for path in sorted(self._folder.glob("*.safetensors")):
             with contextlib.suppress(OSError, ValueError, KeyError):
                 if hash_file(path) == path.stem:

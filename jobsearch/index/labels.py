@@ -123,6 +123,20 @@ class LabelTable:
         """Return a label's language."""
         return self._languages[int(self._language_of[row])]
 
+    @property
+    def preferred(self) -> Array:
+        """Whether each label is its concept's preferred one; bool (rows,)."""
+        return self._preferred
+
+    @property
+    def language_numbers(self) -> Array:
+        """Position in `languages` of each label's; uint8 (rows,)."""
+        return self._language_of
+
+    def row_range(self, concepts: Array) -> tuple[Array, Array]:
+        """Return where the rows of some concepts begin and end; int64 (n,) each."""
+        return self._first_row[concepts], self._first_row[concepts + 1]
+
     def is_preferred(self, row: int) -> bool:
         """Tell whether a label is its concept's preferred one."""
         return bool(self._preferred[row])

@@ -10,9 +10,10 @@ from jobsearch.encoder.library import open_encoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError, JobSearchError
 from jobsearch.index.labels import LabelTable
-from jobsearch.index.manifest import ENCODER, LABELS, METRIC, VECTORS, Manifest
+from jobsearch.index.manifest import ENCODER, LABELS, METRIC, VECTORS, WORDS, Manifest
 from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.words import Words
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class IndexVersion:
         vectors: the FAISS index, mapped from its file.
         labels: the label table, one row a vector.
         encoder: the encoder that made the vectors.
+        words: the same labels by their letters.
     """
 
     name: str
@@ -34,6 +36,7 @@ class IndexVersion:
     vectors: Vectors
     labels: LabelTable
     encoder: Encoder
+    words: Words
 
 
 def open_version(directory: IndexDirectory, version: str | None = None) -> IndexVersion:
@@ -83,7 +86,17 @@ def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVers
             f"{encoder.fingerprint[:12]} ({encoder.dim} wide); {mend}"
         )
     labels, vectors = read_rows(path, manifest, name, mend)
-    return IndexVersion(name, version, manifest, vectors, labels, encoder)
+    return IndexVersion(name, version, manifest, vectors, labels, encoder, _read_words(path, labels, name, mend))
+
+
+def _read_words(path: Path, labels: LabelTable, name: str, mend: str) -> Words:
+    try:
+        words = Words.open(path / WORDS)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
+    if len(words) != len(labels):
+        raise IndexCorruptError(f"index {name!r} has words of {len(words)} labels, expected {len(labels)}; {mend}")
+    return words
 
 
 def read_rows(path: Path, manifest: Manifest, name: str, mend: str) -> tuple[LabelTable, Vectors]:

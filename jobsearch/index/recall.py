@@ -10,7 +10,7 @@ import numpy as np
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.index.rows import Rows
 from jobsearch.index.types import IndexType
-from jobsearch.index.vectors import Vectors
+from jobsearch.index.vectors import Scores, Vectors
 
 AT = 10
 # Labels fetched for each hit wanted: several may be of one concept. The search fetches as many.
@@ -59,8 +59,17 @@ def recall(vectors: Vectors, queries: Embeddings, k: int = AT) -> float:
         queries: float32 (n, dim), unit rows, n at least 1.
         k: labels wanted; fewer where there are fewer.
     """
-    k = min(k, len(vectors))
-    exact, _ = vectors.exact(queries, k, Rows.between(0, len(vectors)))
+    return _share_found(vectors, queries, _exact(vectors, queries, k))
+
+
+def _exact(vectors: Vectors, queries: Embeddings, k: int) -> Scores:
+    """Return the k highest cosines of each query, or all where there are fewer."""
+    scores, _ = vectors.exact(queries, min(k, len(vectors)), Rows.between(0, len(vectors)))
+    return scores
+
+
+def _share_found(vectors: Vectors, queries: Embeddings, exact: Scores) -> float:
+    k = exact.shape[1]
     scores, rows = vectors.search(queries, min(FETCH * k, len(vectors)))
     return float(np.mean((rows[:, :k] >= 0) & (scores[:, :k] >= exact[:, -1:] - TIE)))
 
@@ -75,11 +84,12 @@ def calibrate(vectors: Vectors, kind: IndexType, encoder: Encoder, labels: Seque
         labels: one a row.
     """
     queries = encoder.encode(probes(labels))
+    exact = _exact(vectors, queries, AT)  # once for all settings: of ten million labels that takes minutes
     if not kind.knob:
-        return Recall(recall(vectors, queries), len(queries), {})
+        return Recall(_share_found(vectors, queries, exact), len(queries), {})
     for value in kind.ladder:
         settings = {kind.knob: value}
-        measured = Recall(recall(vectors.with_settings(settings), queries), len(queries), settings)
+        measured = Recall(_share_found(vectors.with_settings(settings), queries, exact), len(queries), settings)
         if measured.value >= TARGET:
             break
     return measured

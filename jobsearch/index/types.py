@@ -1,8 +1,9 @@
 """Index types: the names that users choose from, and what FAISS makes of them.
 
-Every type holds the float32 vectors as they are and scores its candidates with them, so a score is always the exact
-cosine; what an approximate type may miss is a label, and how often is measured at each build (`index.recall`).
-Figures for all types: `tests/benchmarks/README.md`.
+Every type holds the vectors and scores its candidates with them, so a score is always the exact cosine; what an
+approximate type may miss is a label, and how often is measured at each build (`index.recall`). All hold them in single
+precision but `compact`, which is for millions of labels: half precision, read from the disk row by row, moves a cosine
+by about 1e-5. Figures for all types: `tests/benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ _LEAST_CODES = 39 * 16
 # Values of `ef_search` and `n_probe` to try.
 _NODES = (64, 128, 256, 512, 1024)
 _CELLS = (8, 16, 32, 64, 128, 256)
+_CELLS_FINE = (*_CELLS, 512)
+# From here on finer cells are worth their training: fewer codes are scanned for the same recall.
+_MILLIONS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class IndexType:
             wanted), `ef_search` (graph nodes kept), `n_probe` (cells visited), or `""` for exact search.
         ladder: values of the knob to try, fastest first; the build takes the first that reaches the recall wanted.
         least: labels that it needs for training.
+        half: whether the vectors are kept in half precision in a file of their own (`index.halves`), and FAISS has
+            codes alone.
     """
 
     name: str
@@ -41,9 +47,13 @@ class IndexType:
     knob: str = ""
     ladder: tuple[int, ...] = ()
     least: int = 1
+    half: bool = False
 
 
 _TYPES: dict[str, Callable[[int, int], IndexType]] = {
+    "compact": lambda labels, dim: IndexType(
+        "compact", f"IVF{_fine(labels)},{_codes(dim)}", "n_probe", _CELLS_FINE, 39 * _fine(labels), half=True
+    ),
     "flat": lambda labels, dim: IndexType("flat", "Flat"),
     "hnsw": lambda labels, dim: IndexType("hnsw", "HNSW32,Flat", "ef_search", _NODES),
     "ivf": lambda labels, dim: IndexType(
@@ -99,3 +109,8 @@ def _codes(dim: int) -> str:
 def _cells(labels: int) -> int:
     """Return a power of two near the square root."""
     return 1 << max(2, round(math.log2(max(labels, 1)) / 2))
+
+
+def _fine(labels: int) -> int:
+    """Return the cells of `compact`: of millions of labels twice as many."""
+    return _cells(labels) * (2 if labels >= _MILLIONS else 1)

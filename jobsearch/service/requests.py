@@ -16,6 +16,7 @@ _HOLDS_TEXT = "[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b\\u200e\\u200f\\
 _PLUMBER = "http://data.europa.eu/esco/occupation/ed3cf43d-c2c1-4c46-82fc-1375e27e0290"
 
 KindName = Literal["occupation", "skill", "all"]
+ModeName = Literal["meaning", "words", "both"]
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -36,6 +37,7 @@ Uri = Annotated[str, Field(min_length=1, json_schema_extra={AT_MOST: "max_text"}
 Texts = Annotated[list[Text], Field(min_length=1, json_schema_extra={AT_MOST: "max_batch"})]
 Hits = Annotated[int, Field(ge=1, json_schema_extra={AT_MOST: "max_k"}), BeforeValidator(_whole)]
 
+_MODE = "What to find by: meaning, words (letters alone), or both."
 _K = "Hits wanted. Default: 10, or all where the index holds fewer."
 
 
@@ -67,6 +69,7 @@ class SearchRequest(_Filtered):
 
     query: Text = Field(description="A job title or a skill, in any of the encoder's languages.")
     kind: KindName = "all"
+    mode: ModeName = Field(default="both", description=_MODE)
 
 
 class SearchParameters(BaseModel):
@@ -77,6 +80,7 @@ class SearchParameters(BaseModel):
     q: Text = Field(description="A job title or a skill.", examples=["machine learning engineer"])
     k: Hits | None = Field(default=None, description=_K, examples=[3])
     kind: KindName = Field(default="all", examples=["occupation"])
+    mode: ModeName = Field(default="both", description=_MODE, examples=["both"])
     isco: Isco | None = Field(default=None, description="Only occupations of this ISCO-08 group.", examples=["25"])
     language: Language | None = Field(default=None, description="Only labels in this language.", examples=["en"])
     min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
@@ -91,6 +95,7 @@ class BatchRequest(_Filtered):
 
     queries: Texts
     kind: KindName = "all"
+    mode: ModeName = Field(default="both", description=_MODE)
 
 
 class CompareRequest(_Request):

@@ -16,7 +16,10 @@ _PLUMBER = {
 _INDEX = {"name": "esco-en", "version": "0001"}
 _ENCODER = {"name": "use", "fingerprint": "6c1f0ce8f2a14d7e"}
 _TUNED = {"name": "tuned-1", "fingerprint": "b25d30c9a01e6a44"}
-_HIT = {"rank": 1, "score": 0.93, **_PLUMBER, "matched_label": "plumber", "language": "en"}
+_HIT = {
+    **{"rank": 1, "score": 0.93, **_PLUMBER, "matched_label": "plumber", "language": "en"},
+    **{"cosine": 0.96, "words": 0.85, "matched_by": "both"},
+}
 _SEARCH = {"query": "plumbr", "index": _INDEX, "encoder": _ENCODER, "hits": [_HIT]}
 
 
@@ -46,12 +49,15 @@ class Hit(_Answer):
     """One concept; the label that is nearest to the query speaks for it."""
 
     rank: int = Field(ge=1)
-    score: float = Field(description="Cosine, -1 to 1, higher is better.")
+    score: float = Field(description="-1 to 1, higher is better; 1 for what was typed. By meaning alone: the cosine.")
     uri: str
     kind: KindName
     label: str = Field(description="The concept's preferred label.")
     matched_label: str = Field(description="The label that was nearest.")
     language: str
+    cosine: float = Field(description="Of query and matched label by meaning, -1 to 1.")
+    words: float = Field(description="How alike the two are by letters, 0 to 1; 0 where only meaning was asked.")
+    matched_by: Literal["exact", "meaning", "words", "both"] = Field(description="What brought the concept up.")
 
 
 class SearchAnswer(_Answer):

@@ -55,7 +55,7 @@ def index_routes(context: Context) -> APIRouter:
         k, where = hits_wanted(settings, asked.k, engine, asked.kind), _filter(settings, engine, asked)
 
         def work() -> dict[str, Any]:
-            hits = engine.search(asked.query, k, asked.kind, where)
+            hits = engine.search(asked.query, k, asked.kind, where, asked.mode)
             metrics.texts(1)
             return search_record(engine.opened, asked.query, hits)
 
@@ -69,7 +69,7 @@ def index_routes(context: Context) -> APIRouter:
         k, where = hits_wanted(settings, asked.k, engine, asked.kind), _filter(settings, engine, asked)
 
         def work() -> dict[str, Any]:
-            found = engine.search_many(asked.queries, k, asked.kind, where)
+            found = engine.search_many(asked.queries, k, asked.kind, where, asked.mode)
             metrics.texts(len(asked.queries))
             results = zip(asked.queries, found, strict=True)
             return {"results": [search_record(engine.opened, query, hits) for query, hits in results]}

@@ -10,7 +10,9 @@ from typing import Any
 
 from jobsearch.encoder.library import model_names, models_directory
 from jobsearch.encoder.packaged import BASE_NAME
+from jobsearch.encoder.shipped import SHIPPED_NAME
 from jobsearch.errors import TuningError
+from jobsearch.home import builtin_encoder_directory
 
 REJECTED = "rejected"
 RECORD, CARD = "record.json", "README.md"
@@ -32,7 +34,7 @@ def check_model_name(name: str) -> None:
     Raises:
         TuningError: it is reserved, taken, or no plain name.
     """
-    if name in (BASE_NAME, REJECTED):
+    if name in (BASE_NAME, SHIPPED_NAME, REJECTED):
         raise TuningError(f"{name!r} is reserved; give another name with --name")
     if not _NAME.match(name):
         raise TuningError(f"encoder name {name!r}: expected letters, digits, dots and dashes; give one with --name")
@@ -41,17 +43,24 @@ def check_model_name(name: str) -> None:
 
 
 def list_models() -> list[dict[str, Any]]:
-    """Return the records of all tuned encoders, usable ones first, newest first."""
+    """Return the records of all tuned encoders: own usable ones, newest first, the shipped one, rejected ones."""
     folders = [*(models_directory() / name for name in model_names()), *_rejected()]
     records = [read_record(folder) for folder in folders if (folder / RECORD).is_file()]
     records.sort(key=lambda record: str(record["created"]), reverse=True)
+    records.append(read_record(builtin_encoder_directory()))
     return sorted(records, key=lambda record: record["gate"]["verdict"] == "rejected")
 
 
-def newest_model() -> str | None:
-    """Return the name of the newest usable tuned encoder, or None."""
+def newest_model() -> str:
+    """Return the name of the newest usable tuned encoder; the shipped one where there is no own."""
     usable = [record for record in list_models() if record["gate"]["verdict"] != "rejected"]
-    return str(usable[0]["name"]) if usable else None
+    return str(usable[0]["name"])
+
+
+def newest_own_model() -> str | None:
+    """Return the name of the newest usable encoder that was tuned here, or None."""
+    name = newest_model()
+    return None if name == SHIPPED_NAME else name
 
 
 def model_directory(name: str) -> Path:
@@ -60,11 +69,13 @@ def model_directory(name: str) -> Path:
     Raises:
         TuningError: there is none of that name.
     """
+    if name == SHIPPED_NAME:
+        return builtin_encoder_directory()
     if _NAME.match(name):
         for folder in (models_directory() / name, models_directory() / REJECTED / name):
             if (folder / RECORD).is_file():
                 return folder
-    known = ", ".join(record["name"] for record in list_models()) or "none yet; `jobsearch tune` makes one"
+    known = ", ".join(record["name"] for record in list_models())
     raise TuningError(f"no tuned encoder {name!r}; there are: {known}")
 
 
@@ -96,6 +107,8 @@ def delete_model(name: str) -> None:
     """Remove a tuned encoder; indexes that were built with it keep their own copy.
 
     Raises:
-        TuningError: there is none of that name.
+        TuningError: there is none of that name, or it is the shipped one.
     """
+    if name == SHIPPED_NAME:
+        raise TuningError(f"{name!r} is part of jobsearch and stays; `jobsearch models list` shows your own")
     shutil.rmtree(model_directory(name))

@@ -16,6 +16,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from measuring import Row, add_json_option, write_rows
+
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.text import CASES
@@ -29,12 +31,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STS_LANGUAGES = ("en", "de", "fr")
 MELO_SETS = ("melo-usa_q_en_c_en", "melo-deu_q_de_c_de")
 TITLE_STEP = 3
+COLUMNS = ("STS-B en", "de", "fr", "MELO en→en MRR", "de→de", "JobBERT MRR", "R@5", "R@10")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=REPOSITORY.parent / "shared", help="default: ../shared")
-    data = parser.parse_args().shared / "data"
+    add_json_option(parser)
+    arguments = parser.parse_args()
+    data = arguments.shared / "data"
     missing = [str(data / name) for name in ("stsb", "retrieval", "esco-1.2-en") if not (data / name).is_dir()]
     if missing:
         sys.exit(f"validation data is missing: {', '.join(missing)}; say where it is with --shared")
@@ -45,8 +50,9 @@ def main() -> None:
     titles = thinned(read_titles(data / "retrieval" / "jobbert-val" / "titles.csv", occupations, alternatives=True))
     weights = packaged_weights("keep")
 
-    print("| case | STS-B en | de | fr | MELO en→en MRR | de→de | JobBERT MRR | R@5 | R@10 |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    rows: list[Row] = []
+    print(f"| case | {' | '.join(COLUMNS)} |")
+    print("|---" * (len(COLUMNS) + 1) + "|")
     for case in CASES:
         encoder = LeanEncoder(weights.with_case(case))
         figures = [evaluate_sts(encoder, one).metrics["pearson"] for one in pairs]
@@ -54,6 +60,8 @@ def main() -> None:
         found = evaluate_retrieval(encoder, titles).metrics
         figures += [found[name] for name in ("mrr", "recall@5", "recall@10")]
         print(f"| {case} | " + " | ".join(f"{figure:.4f}".lstrip("0") for figure in figures) + " |", flush=True)
+        rows.append({"case": case, **dict(zip(COLUMNS, map(float, figures), strict=True))})
+    write_rows(arguments.json, rows)
 
 
 def thinned(titles: RetrievalSet) -> RetrievalSet:

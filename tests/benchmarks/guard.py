@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from measuring import add_json_option, write_rows
 
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.library import find_weights
@@ -50,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--sts", type=Path, required=True)
+    add_json_option(parser)
     arguments = parser.parse_args()
     tuned = find_weights(arguments.model)
     if not isinstance(tuned, WeightSet):
@@ -62,6 +64,7 @@ def main() -> None:
         encoder = LeanEncoder(weights)
         rows.append((name, float(evaluate_sts(encoder, sts).metrics["pearson"]), guard_score(encoder)))
         print(f"{name:24} STS {rows[-1][1]:.4f}  guard {rows[-1][2]:.4f}", flush=True)
+    write_rows(arguments.json, [{"state": name, "sts": sts, "guard": guard} for name, sts, guard in rows])
     drops = np.array([[rows[0][1] - row[1], rows[0][2] - row[2]] for row in rows[1:]])
     print(f"Pearson of the two drops: {np.corrcoef(drops.T)[0, 1]:.3f}")
     for tolerance in (0.002, 0.005, 0.01, 0.015, 0.02):

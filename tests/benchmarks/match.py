@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
+import math
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from measuring import Ran, Row, add_json_option, run, write_rows
 
 from jobsearch import JobSearch
 
@@ -35,23 +34,6 @@ BEHIND = (
 )
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a process took.
-
-    Args:
-        seconds: from its start to its end.
-        cpu: seconds of all cores.
-        megabytes: most memory that it had at once, mapped files included.
-        told: its stderr.
-    """
-
-    seconds: float
-    cpu: float
-    megabytes: float
-    told: str
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", default="esco-en")
@@ -59,6 +41,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=5_000, help="titles for the rivals")
     parser.add_argument("-k", type=int, default=1)
     parser.add_argument("--kind", default="occupation", choices=["occupation", "skill", "all"])
+    add_json_option(parser)
     arguments = parser.parse_args()
     engine = JobSearch.open(arguments.index)
     asked = ["-k", str(arguments.k), "--kind", arguments.kind, "--index", arguments.index]
@@ -76,40 +59,26 @@ def main() -> None:
         )
         print(f"{'':26} {'titles':>9} {'seconds':>8} {'a second':>9} {'a CPU s':>8} {'peak MB':>8}")
         ran = run(["match", str(source), "--out", str(out), *asked])
-        show("match", len(titles), ran)
-        show("match, distinct titles", distinct, ran)
+        rows = [show("match", len(titles), ran), show("match, distinct titles", distinct, ran)]
         sample = titles[: arguments.sample]
         begun, used = time.perf_counter(), time.process_time()
         for title in sample[:1000]:
             engine.search(title, arguments.k, arguments.kind)
-        alone = Ran(time.perf_counter() - begun, time.process_time() - used, float("nan"), "")
-        show("engine.search, one by one", len(sample[:1000]), alone)
-        show("search -", len(sample), run(["search", "-", *asked], "".join(f"{title}\n" for title in sample)))
+        alone = Ran(time.perf_counter() - begun, time.process_time() - used, float("nan"))
+        rows.append(show("engine.search, one by one", len(sample[:1000]), alone))
+        piped = run(["search", "-", *asked], "".join(f"{title}\n" for title in sample))
+        rows.append(show("search -", len(sample), piped))
         print(ran.told.strip().replace(folder, "…"))
+    write_rows(arguments.json, rows)
 
 
-def show(name: str, titles: int, ran: Ran) -> None:
-    rates = f"{titles / ran.seconds:9,.0f} {titles / ran.cpu:8,.0f}"
-    print(f"{name:26} {titles:9,} {ran.seconds:8.1f} {rates} {ran.megabytes:8,.0f}", flush=True)
-
-
-def run(arguments: list[str], stdin: str = "") -> Ran:
-    """Run a command to its end."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as given, tempfile.TemporaryFile("w+") as told:
-        given.write(stdin)
-        given.seek(0)
-        begun = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jobsearch", *arguments], stdin=given, stdout=subprocess.DEVNULL, stderr=told
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        told.seek(0)
-        if process.returncode:
-            sys.exit(told.read())
-        most = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-        return Ran(seconds, usage.ru_utime + usage.ru_stime, most, told.read())
+def show(name: str, titles: int, ran: Ran) -> Row:
+    rates = titles / ran.seconds, titles / ran.cpu
+    print(
+        f"{name:26} {titles:9,} {ran.seconds:8.1f} {rates[0]:9,.0f} {rates[1]:8,.0f} {ran.megabytes:8,.0f}", flush=True
+    )
+    memory = None if math.isnan(ran.megabytes) else ran.megabytes
+    return {"way": name, "titles": titles, "per_second": rates[0], "per_cpu_second": rates[1], "megabytes": memory}
 
 
 def vacancies(engine: JobSearch, rows: int) -> Iterator[str]:

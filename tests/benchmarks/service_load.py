@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from measuring import Row, add_json_option, write_rows
 
 from jobsearch import JobSearch
 from jobsearch.cores import usable_cores
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--path", default="/search", choices=["/search", "/search/batch", "/health"])
     parser.add_argument("--batch", type=int, default=32, help="queries in a request to /search/batch")
     parser.add_argument("--ask", metavar="URL", help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.ask:
         print(json.dumps(ask(arguments)))
@@ -48,7 +50,7 @@ def main() -> None:
     with subprocess.Popen([*command, "--log-level", "info"], stderr=subprocess.PIPE, text=True) as service:
         try:
             url = wait_until_ready(service)
-            report(url, arguments)
+            write_rows(arguments.json, report(url, arguments))
         finally:
             service.terminate()
 
@@ -69,7 +71,8 @@ def wait_until_ready(service: subprocess.Popen[str]) -> str:
     sys.exit("the service did not start")
 
 
-def report(url: str, arguments: argparse.Namespace) -> None:
+def report(url: str, arguments: argparse.Namespace) -> list[Row]:
+    rows: list[Row] = []
     print(f"{arguments.path} over {arguments.index}, k {arguments.k}, {usable_cores()} cores")
     print(f"{'connections':>11} {'requests/s':>10} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'failed':>7}")
     for connections in arguments.connections:
@@ -78,7 +81,12 @@ def report(url: str, arguments: argparse.Namespace) -> None:
         client = [sys.executable, __file__, *given, *same, "--batch", str(arguments.batch)]
         found = json.loads(subprocess.run(client, check=True, capture_output=True, text=True).stdout)
         row = [found["per_second"], *found["percentiles"]]
-        print(f"{connections:11} {row[0]:10.1f} {row[1]:8.1f} {row[2]:8.1f} {row[3]:8.1f} {found['failed']:7}")
+        print(
+            f"{connections:11} {row[0]:10.1f} {row[1]:8.1f} {row[2]:8.1f} {row[3]:8.1f} {found['failed']:7}", flush=True
+        )
+        p50, p95, p99 = found.pop("percentiles")
+        rows.append({"connections": connections, **found, "p50": p50, "p95": p95, "p99": p99})
+    return rows
 
 
 def ask(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def session_home(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path
         for arguments in (
             ("esco", "import", str(bundle), "--name", "both", "--no-use"),
             ("esco", "import", str(bundle), "--language", "en", "--name", "small"),
-            ("index", "build"),
+            ("index", "build", "--encoder", "use"),
             ("index", "build", "--taxonomy", "both"),
         ):
             assert run(arguments) == 0

@@ -18,7 +18,7 @@ from cli_process import Cli, Result, error_of, execute
 from jobsearch.cli.app import cli as root
 from jobsearch.cli.app import run
 from jobsearch.errors import JobSearchError
-from jobsearch.index.manifest import ENCODER, LABELS, MANIFEST, VECTORS, Manifest
+from jobsearch.index.manifest import ENCODER, LABELS, MANIFEST, VECTORS, WORDS, Manifest
 
 # --- queries and options ---------------------------------------------------------------------------------------
 
@@ -108,6 +108,7 @@ FILES = [
     MANIFEST,
     VECTORS,
     LABELS,
+    WORDS,
     *(f"{ENCODER}/{name}" for name in ("config.json", "weights.safetensors", "sp.model")),
 ]
 
@@ -160,9 +161,9 @@ def change_manifest(home: Path, **changes: object) -> None:
 
 
 def test_an_index_of_another_format_version(home: Path, cli: Cli) -> None:
-    change_manifest(home, format_version=1)
+    change_manifest(home, format_version=2)
     line = error_of(cli(home, "search", "nurse"))
-    assert re.search(r"has format version 1, this release reads 2; run `jobsearch index build --name small`", line)
+    assert re.search(r"has format version 2, this release reads 3; run `jobsearch index build --name small`", line)
 
 
 def test_an_index_whose_encoder_is_not_the_one_that_made_the_vectors(home: Path, cli: Cli) -> None:

@@ -28,6 +28,9 @@ HIT = {
     "label": str,
     "matched_label": str,
     "language": str,
+    "cosine": float,
+    "words": float,
+    "matched_by": str,
 }
 SIDE = {"encoder": {"name": str, "fingerprint": str}, "hits": [HIT]}
 
@@ -297,15 +300,17 @@ def test_queries_or_a_file(compared_home: Path, cli: Cli, tmp_path: Path) -> Non
         assert line.startswith("Error: give one QUERY or more, or --file, not both")
 
 
-def test_without_a_tuned_encoder_nothing_is_built(without_index: Path, cli: Cli) -> None:
-    line = error_of(cli(without_index, "compare", "nurse"))
-    assert line == "Error: there is no tuned encoder yet; run `jobsearch tune`, or name one with --tuned"
-    assert not (without_index / "indexes").exists()
+def test_who_has_tuned_nothing_compares_with_what_is_shipped(without_index: Path, cli: Cli) -> None:
+    (record,) = records(cli(without_index, "compare", "nurse", "--json"))
+    assert [record[side]["encoder"]["name"] for side in ("base", "tuned")] == ["use", "use-jobs"]
+    assert names(without_index) == {"small@use", "small@use-jobs"}
+    assert cli(without_index, "compare", "nurse", "--json").err == ""
 
 
 def test_an_unknown_encoder(compared_home: Path, cli: Cli) -> None:
     line = error_of(cli(compared_home, "compare", "nurse", "--tuned", "tuned-9"))
-    assert line == "Error: no encoder 'tuned-9'; expected one of use, tuned-1, a directory, or a TF-Hub address"
+    others = "a directory, a TF-Hub address, or st:MODEL"
+    assert line == f"Error: no encoder 'tuned-9'; expected one of use, use-jobs, tuned-1, {others}"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_build_publishes_the_next_version_and_says_so(home: Path, cli: Cli) ->
     assert (built.code, built.out) == (0, "")
     assert re.fullmatch(
         rf"Index 'small', version 0002: {ENGLISH} labels of {CONCEPTS} concepts, "
-        r"encoder use \([0-9a-f]{12}, case lower\), type flat with recall@10 1\.0000\.\n",
+        r"encoder use-jobs \([0-9a-f]{12}, case lower\), type flat with recall@10 1\.0000\.\n",
         built.err,
     )
     assert info(cli, home)["versions"] == ["0001", "0002"]
@@ -74,7 +74,7 @@ def test_name_taxonomy_and_case_can_be_chosen(home: Path, cli: Cli) -> None:
     assert mine["encoder"]["case"] == "keep"
     assert both["encoder"]["case"] == "lower-caps"  # what suits German
     assert mine["encoder"]["fingerprint"] != both["encoder"]["fingerprint"]
-    query = ("search", "--index", "mine", "-k", "1", "--json")
+    query = ("search", "--index", "mine", "-k", "1", "--json", "--mode", "meaning")
     scores = {q: json.loads(cli(home, *query, q).out)["hits"][0]["score"] for q in ("bread maker", "BREAD MAKER")}
     assert scores["bread maker"] > 0.999 > scores["BREAD MAKER"]  # case counts in this one
 
@@ -180,7 +180,7 @@ def test_a_broken_index_does_not_hide_the_others(home: Path, cli: Cli) -> None:
 
 def test_verify_says_what_was_checked(session_home: Path, cli: Cli) -> None:
     assert cli(session_home, "index", "verify") == Result(
-        0, f"Index 'small', version 0001: 5 files whole, {ENGLISH} labels embedded again and found.\n", ""
+        0, f"Index 'small', version 0001: 6 files whole, {ENGLISH} labels embedded again and found.\n", ""
     )
     assert "2 labels embedded again" in cli(session_home, "index", "verify", "--sample", "2").out
     assert cli(session_home, "index", "verify", "both").code == 0

@@ -65,7 +65,7 @@ def test_hits_are_those_of_search(session_home: Path, cli: Cli, tmp_path: Path) 
         if not title:
             assert [row["match_rank"] for row in own] == [None]
             continue
-        hits = json.loads(cli(session_home, "search", title, *options, "--json").out)["hits"]
+        hits = json.loads(cli(session_home, "search", title, *options, "--mode", "meaning", "--json").out)["hits"]
         assert [(row["match_rank"], row["match_uri"], row["match_matched_label"]) for row in own] == [
             (hit["rank"], hit["uri"], hit["matched_label"]) for hit in hits
         ]

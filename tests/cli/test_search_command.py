@@ -26,6 +26,9 @@ HIT = {
     "label": str,
     "matched_label": str,
     "language": str,
+    "cosine": float,
+    "words": float,
+    "matched_by": str,
 }
 RECORD = {
     "query": str,
@@ -111,7 +114,8 @@ def test_json_has_the_promised_schema(session_home: Path, cli: Cli) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", record["encoder"]["fingerprint"])
     assert [hit["rank"] for hit in record["hits"]] == list(range(1, 11))
     first = record["hits"][0]
-    assert first | {"score": round(first["score"], 4)} == {
+    rounded = {name: round(first[name], 4) for name in ("score", "cosine")}
+    assert first | rounded | {"words": round(first["words"], 1)} == {
         "rank": 1,
         "score": 1.0,
         "uri": f"{ESCO}occupation/baker",
@@ -119,6 +123,9 @@ def test_json_has_the_promised_schema(session_home: Path, cli: Cli) -> None:
         "label": "baker",
         "matched_label": "bread maker",
         "language": "en",
+        "cosine": 1.0,
+        "words": 1.0,
+        "matched_by": "exact",
     }
 
 
@@ -354,7 +361,7 @@ def test_the_first_search_builds_the_index_and_says_so_on_stderr(without_index: 
     assert record["hits"][0]["label"] == "nurse"
     says, built = first.err.splitlines()
     assert says == "First use: building the index 'small' once …"
-    assert built.startswith(f"Index 'small', version 0001: {ENGLISH} labels of {CONCEPTS} concepts, encoder use (")
+    assert built.startswith(f"Index 'small', version 0001: {ENGLISH} labels of {CONCEPTS} concepts, encoder use-jobs (")
     assert "\x1b" not in first.err
     assert "\r" not in first.err  # no bar where stderr is no terminal
     again = cli(without_index, "search", "nurse", "-k", "1", "--json")
@@ -407,6 +414,34 @@ def test_hits_can_be_filtered(session_home: Path, cli: Cli) -> None:
     assert sorted(labels("--isco", "25")) == ["machine learning engineer", "programmer"]
     assert labels("--language", "de", "-k", "1") == ["Bäcker"]
     assert labels("--min-score", "0.999") == ["baker"]
+
+
+def test_a_search_is_by_what_is_asked(session_home: Path, cli: Cli) -> None:
+    def first(query: str, *options: str) -> dict:
+        found = cli(session_home, "search", query, "--json", "-k", "1", *options)
+        assert (found.code, found.err) == (0, "")
+        return json.loads(found.out)["hits"][0]
+
+    by = {mode: first("elektrical fiter", "--mode", mode) for mode in ("meaning", "words", "both")}
+    assert {hit["matched_label"] for hit in by.values()} == {"electrical fitter"}
+    assert (by["meaning"]["matched_by"], by["meaning"]["words"]) == ("meaning", 0)
+    assert by["meaning"]["score"] == by["meaning"]["cosine"]
+    assert (by["words"]["matched_by"], by["both"]["matched_by"]) == ("words", "both")
+    assert by["words"]["words"] == by["both"]["words"] > 0.3
+    assert by["words"]["score"] != by["both"]["score"] != by["meaning"]["score"]
+    assert first("elektrical fiter") == by["both"]
+    assert first("Nurses") | {"score": 0, "cosine": 0} == first("nurse") | {
+        "score": 0,
+        "cosine": 0,
+        "matched_by": "both",
+    }
+
+
+@pytest.mark.parametrize("mode", ["letters", "", "Both"])
+def test_a_mode_that_is_none(session_home: Path, cli: Cli, mode: str) -> None:
+    says = f"Error: mode is {mode!r}, expected one of meaning, words, both"
+    for query in ("nurse", "-"):
+        assert error_of(cli(session_home, "search", query, "--mode", mode)) == says
 
 
 @pytest.mark.parametrize(

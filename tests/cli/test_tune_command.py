@@ -55,7 +55,7 @@ def manifest(home: Path, version: str) -> Manifest:
 
 
 def test_a_better_encoder_is_kept_and_put_into_use(home: Path, cli: Cli) -> None:
-    assert cli(home, "index", "build").code == 0
+    assert cli(home, "index", "build", "--encoder", "use").code == 0
     done = cli(home, "tune", *QUICK, "--rebuild")
     assert done.code == 0, done
     record = record_of(home, "tuned-1")
@@ -123,7 +123,7 @@ def test_the_tutorial_on_its_own_pairs(home: Path, cli: Cli, seed_pairs: Path) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--recipe", "best"), "no recipe 'best'; expected one of default, tutorial"),
+        (("--recipe", "best"), "no recipe 'best'; expected one of default, taught, tutorial"),
         (("--batch", "1"), "batch is 1, expected 2 to 16384"),
         (("--steps", "-5"), "steps is -5, expected 0 to 10000000"),
         (("--learning-rate", "nan"), "learning_rate is nan, expected 1e-08 to 1"),
@@ -137,7 +137,10 @@ def test_the_tutorial_on_its_own_pairs(home: Path, cli: Cli, seed_pairs: Path) -
         (("--language", "de"), "vacancies has no labels in de, expected some of en"),
         (("--pairs", "no.csv"), "cannot read no.csv: No such file or directory"),
         (("--sts", "no.csv"), "no.csv does not exist"),
-        (("--base", "other"), "no encoder 'other'; expected one of use, a directory, or a TF-Hub address"),
+        (
+            ("--base", "other"),
+            "no encoder 'other'; expected one of use, use-jobs, a directory, a TF-Hub address, or st:MODEL",
+        ),
         (("--case", "upper"), "case is 'upper', expected one of keep, lower, lower-caps"),
         (
             ("--steps", "1", "--batch", "4096"),

@@ -47,13 +47,19 @@ def test_by_name_by_directory_and_by_case(base_weights: WeightSet, home: Path) -
         assert weights.fingerprint == encoder.fingerprint
     with pytest.raises(EncoderError) as caught:
         find_encoder("yours")
-    assert str(caught.value) == "no encoder 'yours'; expected one of use, mine, a directory, or a TF-Hub address"
+    assert (
+        str(caught.value)
+        == "no encoder 'yours'; expected one of use, use-jobs, mine, a directory, a TF-Hub address, or st:MODEL"
+    )
 
 
 def test_a_folder_with_no_encoder_is_refused(home: Path, tmp_path: Path) -> None:
     with pytest.raises(EncoderError) as caught:
         find_encoder(str(tmp_path))
-    assert str(caught.value) == f"no encoder {str(tmp_path)!r}; expected one of use, a directory, or a TF-Hub address"
+    assert (
+        str(caught.value)
+        == f"no encoder {str(tmp_path)!r}; expected one of use, use-jobs, a directory, a TF-Hub address, or st:MODEL"
+    )
     with pytest.raises(EncoderError, match=r"config\.json is missing"):
         open_encoder(tmp_path)
 
@@ -76,5 +82,5 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EncoderError) as caught:
         open_encoder(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} holds a 'bert' encoder; this release reads use-multilingual-3 and savedmodel"
+        f"{tmp_path} holds a 'bert' encoder; this release reads use-multilingual-3, savedmodel and sentence-transformers"
     )

@@ -130,6 +130,25 @@ def test_melo_json(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("mode", "added"), [("meaning", ""), ("words", ", by words"), ("both", ", by meaning and words")]
+)
+def test_retrieval_by_mode(capsys: pytest.CaptureFixture[str], mode: str, added: str) -> None:
+    melo, titles = as_json(capsys, "retrieval", "melo", "titles.csv", "--mode", mode)
+    assert (melo["set"], titles["set"]) == (f"melo{added}", f"titles in trades, all labels{added}")
+    assert melo["metrics"]["mrr"] == 1  # "cooks" and "nurses" are near by either
+    held_out = as_json(capsys, "retrieval", "--held-out", "--mode", mode)
+    assert held_out["set"] == f"trades held-out occupations{added}"
+    figures, _ = evaluate(capsys, "retrieval", "melo", "--mode", mode)
+    assert f"melo{added}" in figures
+
+
+def test_retrieval_by_no_known_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = evaluate(capsys, "retrieval", "melo", "--mode", "letters", code=2)
+    assert out == ""
+    assert "'letters' is not one of 'meaning', 'words', 'both'" in err
+
+
 def test_titles_json(capsys: pytest.CaptureFixture[str]) -> None:
     record = as_json(capsys, "retrieval", "titles.csv")
     assert (record["set"], record["labels"]) == ("titles in trades, all labels", 50)

@@ -17,6 +17,7 @@ from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.types import find_type
 from jobsearch.index.vectors import Vectors
+from jobsearch.lexical.words import Words
 from jobsearch.taxonomy.model import Concept, Source, Taxonomy
 
 COUNT, DIM = 640, 32
@@ -33,7 +34,8 @@ NUMBERS = table_of([str(n) for n in range(COUNT)])
 def version_with(vectors: Vectors, encoder: Encoder, labels: LabelTable = NUMBERS, recall: float = 1.0) -> IndexVersion:
     counts = {"labels": len(labels), "concepts": labels.concepts()}
     manifest = replace(manifest_of(encoder.dim, recall=recall), counts=counts)
-    return IndexVersion("t", "0001", manifest, vectors, labels, encoder)
+    words = Words(Words.build(list(labels.texts)))
+    return IndexVersion("t", "0001", manifest, vectors, labels, encoder, words)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def plain(
     open_queries, count = list(range(len(queries))), max(32, 4 * k)
     while open_queries:
         whole = count >= len(rows)
-        scores, numbers = module._fetch(vectors, queries[open_queries], count, rows)
+        scores, numbers = module.fetch(vectors, queries[open_queries], count, rows)
         short = []
         for query, own_scores, own_rows in zip(open_queries, scores, numbers, strict=True):
             kept = rows.have(own_rows)

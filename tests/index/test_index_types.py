@@ -11,7 +11,7 @@ from jobsearch.index.vectors import Vectors
 
 
 def test_the_names_are_these() -> None:
-    assert TYPE_NAMES == ("flat", "hnsw", "ivf", "pq", "sq8")
+    assert TYPE_NAMES == ("compact", "flat", "hnsw", "ivf", "pq", "sq8")
 
 
 def test_by_default_few_labels_are_searched_exactly_and_many_by_codes() -> None:
@@ -32,6 +32,11 @@ def test_by_default_few_labels_are_searched_exactly_and_many_by_codes() -> None:
         ("ivf", 120_000, 512, "IVF256,PQ128x4fs,RFlat"),
         # The root of 4,096 is 64.
         ("ivf", 4096, 30, "IVF64,SQ8,RFlat"),
+        # Codes alone: the vectors are in a file of their own. The root of ten millions is 3,162, and
+        # there are twice as many cells.
+        ("compact", 10_000_000, 512, "IVF8192,PQ128x4fs"),
+        ("compact", 1_000_000, 512, "IVF1024,PQ128x4fs"),
+        ("compact", 4096, 30, "IVF64,SQ8"),
     ],
 )
 def test_the_factory_string_of_each(name: str, labels: int, dim: int, factory: str) -> None:
@@ -40,7 +45,7 @@ def test_the_factory_string_of_each(name: str, labels: int, dim: int, factory: s
 
 
 # k-means wants 39 vectors a centroid: 16 centroids of 4-bit codes; 32 cells where there are about 1,000 labels.
-@pytest.mark.parametrize(("name", "labels", "least"), [("pq", 623, 624), ("pq", 1, 624), ("ivf", 1000, 1248)])
+@pytest.mark.parametrize(("name", "labels", "least"), [("pq", 623, 624), ("ivf", 1000, 1248), ("compact", 1000, 1248)])
 def test_too_few_labels_for_training_are_told_with_what_to_use(name: str, labels: int, least: int) -> None:
     with pytest.raises(IndexingError) as raised:
         find_type(name, labels, 512)
@@ -54,7 +59,9 @@ def test_too_few_labels_for_training_are_told_with_what_to_use(name: str, labels
 def test_what_does_not_keep_the_vectors_is_refused_with_the_names(name: str) -> None:
     with pytest.raises(IndexingError) as raised:
         find_type(name, 100_000, 512)
-    assert f"index type {name!r} is not known; expected one of flat, hnsw, ivf, pq, sq8, or a" in str(raised.value)
+    assert f"index type {name!r} is not known; expected one of compact, flat, hnsw, ivf, pq, sq8, or a" in str(
+        raised.value
+    )
 
 
 @pytest.mark.parametrize(

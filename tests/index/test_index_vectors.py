@@ -16,10 +16,11 @@ from jobsearch.index.rows import Rows
 from jobsearch.index.types import TYPE_NAMES, find_type
 from jobsearch.index.vectors import Vectors
 
-# Enough for 4-bit codes; `ivf` itself needs more, so a smaller one of its kind stands for it.
+# Enough for 4-bit codes; `ivf` itself needs more, so a smaller one of its kind stands for it. `test_compact` has the
+# type that keeps other vectors.
 COUNT, DIM = 640, 32
 IVF = "IVF8,PQ8x4fs,RFlat"
-TYPES = (*(name for name in TYPE_NAMES if name != "ivf"), IVF, "HNSW16,Flat", "IVF16,SQ8,RFlat")
+TYPES = (*(name for name in TYPE_NAMES if name not in ("ivf", "compact")), IVF, "HNSW16,Flat", "IVF16,SQ8,RFlat")
 SETTINGS = {IVF: {"n_probe": 4}, "IVF16,SQ8,RFlat": {"n_probe": 8}, "hnsw": {"ef_search": 64}, "pq": {"k_factor": 8}}
 
 

@@ -30,6 +30,7 @@ from jobsearch.index.manifest import Manifest, describe_files
 from jobsearch.index.reader import open_version
 from jobsearch.index.rows import Rows
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.words import Words
 from jobsearch.taxonomy.model import Taxonomy
 
 
@@ -111,7 +112,8 @@ def test_a_pointer_to_a_version_that_was_removed(cheap: IndexDirectory) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["vectors.faiss", "labels.safetensors", "encoder/config.json", "encoder/weights.safetensors"]
+    "name",
+    ["vectors.faiss", "labels.safetensors", "words.safetensors", "encoder/config.json", "encoder/weights.safetensors"],
 )
 def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: str) -> None:
     content = bytearray((directory.version_path("0001") / name).read_bytes())
@@ -125,9 +127,9 @@ def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: st
 
 def test_another_format_version_is_refused(cheap: IndexDirectory) -> None:
     path = cheap.version_path("0001") / "manifest.json"
-    text = path.read_text(encoding="utf-8").replace('"format_version": 2', '"format_version": 1')
+    text = path.read_text(encoding="utf-8").replace('"format_version": 3', '"format_version": 2')
     put(cheap, "manifest.json", text.encode())
-    with pytest.raises(IndexFormatError, match="format version 1, this release reads 2"):
+    with pytest.raises(IndexFormatError, match="format version 2, this release reads 3"):
         open_version(cheap)
 
 
@@ -198,6 +200,25 @@ def test_labels_that_do_not_fit_the_vectors_are_refused(cheap: IndexDirectory, s
         open_version(cheap)
 
 
+@pytest.mark.parametrize("labels", [0, 12, 14])
+def test_words_that_do_not_fit_the_labels_are_refused(cheap: IndexDirectory, labels: int) -> None:
+    (cheap.version_path("0001") / "words.safetensors").unlink()
+    save_file(Words.build(["baker"] * labels), cheap.version_path("0001") / "words.safetensors")
+    forge(cheap)
+    with pytest.raises(IndexCorruptError, match=rf"index 'small' has words of {labels} labels, expected 13; .*build"):
+        open_version(cheap)
+
+
+@pytest.mark.parametrize("name", ["words.safetensors", "labels.safetensors"])
+@pytest.mark.parametrize("forged", [False, True])
+def test_a_file_that_is_missing_is_told(cheap: IndexDirectory, name: str, forged: bool) -> None:
+    (cheap.version_path("0001") / name).unlink()
+    if forged:
+        forge(cheap)
+    with pytest.raises(IndexCorruptError, match=rf"{name}.*jobsearch index build --name \S+/small` "):
+        open_version(cheap)
+
+
 def cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
@@ -215,7 +236,7 @@ def no_columns(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("change", [cut, empty, noise, no_columns])
-@pytest.mark.parametrize("name", ["vectors.faiss", "labels.safetensors"])
+@pytest.mark.parametrize("name", ["vectors.faiss", "labels.safetensors", "words.safetensors"])
 def test_files_that_are_no_index_are_told_even_if_the_checksums_fit(
     cheap: IndexDirectory, name: str, change: Callable[[bytes], bytes]
 ) -> None:

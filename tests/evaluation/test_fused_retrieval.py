@@ -1,0 +1,190 @@
+"""Retrieval sets ranked by meaning and words: the scores that searching gives, and labels ranked by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brute_force import engine_of, made_up
+from encoders import HashEncoder
+
+from jobsearch.errors import EvaluationError
+from jobsearch.evaluation import retrieval as retrieval_module
+from jobsearch.evaluation.fused import FusedScores
+from jobsearch.evaluation.retrieval import RetrievalSet, evaluate_retrieval
+from jobsearch.evaluation.retrieval_files import read_melo
+from jobsearch.lexical.fusion import MEAN, PREFERRED, WORDS, Mode
+from jobsearch.lexical.words import Words
+from jobsearch.taxonomy.model import Taxonomy
+
+ENCODER = HashEncoder(dim=128)
+MODES: tuple[Mode, ...] = ("both", "words")
+QUERIES = ("sales managers", "nigth nurse", "crane operator", "Software Data Engineer", "x", "+++")
+
+
+def one_language() -> Taxonomy:
+    """The made-up concepts in English: a retrieval set knows no languages."""
+    whole = made_up()
+    return Taxonomy.of(whole.source, [concept for concept in whole.concepts if concept.language == "en"])
+
+
+def cosines(queries: tuple[str, ...] | list[str], corpus: tuple[str, ...]) -> np.ndarray:
+    return ENCODER.encode(list(queries)) @ ENCODER.encode(list(corpus)).T
+
+
+def ones(count: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.array([number], np.int64) for number in range(count))
+
+
+# --- the scores --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_scores_are_those_of_searching_the_same_labels(mode: Mode) -> None:
+    taxonomy = one_language()
+    rows = list(taxonomy.labels())
+    engine = engine_of(taxonomy, ENCODER)
+    labels = engine.opened.labels
+    corpus = tuple(label for _, label, _ in rows)
+    exact = corpus[40].upper()
+    queries = [*QUERIES, exact]
+    scores = FusedScores(corpus, labels.concept_of.astype(np.int64), True, mode)
+    asked = scores.prepare(queries)
+    assert asked[0] == "sales manager"
+    got = scores.score(queries, cosines(asked, corpus))
+    assert got.shape == (len(queries), 270)
+    assert got[-1, labels.concept_of[40]] == 1
+    for own, hits in zip(got, engine.search_many(queries, 270, mode=mode), strict=True):
+        found = {hit.uri: hit.score for hit in hits}
+        assert own.tolist() == pytest.approx([found[uri] for uri in labels.uris], abs=1e-5)
+
+
+def test_labels_by_themselves_are_helped_by_their_siblings() -> None:
+    """Siblings need not stand together, and the first of them speaks as the preferred one does."""
+    corpus = ("night nurse", "baker", "nurse", "bread maker", "nurse at night", "welder")
+    sibling_of = np.array([5, 2, 5, 2, 5, 9])
+    query = "nurses"
+    scores = FusedScores(corpus, sibling_of, False, "both")
+    asked = scores.prepare([query])
+    assert asked == ["nurse"]
+    by_label = cosines(asked, corpus)
+    (got,) = scores.score([query], by_label)
+    like = (1 - WORDS) * by_label[0] + WORDS * Words(Words.build(corpus)).scores("nurse")
+    for row, own in enumerate(like):
+        same = [like[other] for other in range(len(corpus)) if sibling_of[other] == sibling_of[row]]
+        expected = (1 - MEAN - PREFERRED) * own + MEAN * sum(same) / len(same) + PREFERRED * same[0]
+        assert got[row] == pytest.approx(expected, abs=1e-5)
+    # Without siblings each stands alone, and its score is its own likeness.
+    (alone,) = FusedScores(corpus, None, False, "both").score([query], by_label)
+    assert alone.tolist() == pytest.approx(np.minimum(like, 1 - 1e-6).tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("by_concept", [True, False])
+def test_what_was_asked_is_1_and_nothing_else(by_concept: bool) -> None:
+    corpus = ("cooks", "cook", "Cooks", "cook a", "cook b", "cook c", "cook d", "cook e", "cook f")
+    scores = FusedScores(corpus, np.array([0, 0, 1, 2, 3, 4, 5, 6, 7]), by_concept, "both")
+    asked = scores.prepare(["COOKS"])
+    assert asked == ["COOK"]
+    (got,) = scores.score(["COOKS"], cosines(asked, corpus))
+    assert np.flatnonzero(got == 1).tolist() == ([0, 1] if by_concept else [0, 2])
+    assert got.max() == 1
+
+
+# --- whole sets --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("meaning", "set"), ("words", "set, by words"), ("both", "set, by meaning and words")]
+)
+def test_the_name_says_how_it_was_ranked(mode: Mode, name: str) -> None:
+    made = RetrievalSet("set", ("nurse", "cook"), ("nurse", "cook", "chef"), ones(2), np.array([0, 1, 1]))
+    result = evaluate_retrieval(ENCODER, made, mode=mode)
+    assert result.set_name == name
+    assert (result.n, result.labels, result.concepts, result.ranks.tolist()) == (2, 3, 2, [1, 1])
+    assert evaluate_retrieval(ENCODER, made).set_name == "set"
+
+
+def test_words_help_an_encoder_that_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind(HashEncoder):
+        def _embed(self, text: str) -> np.ndarray:
+            return np.eye(1, self.dim)[0]
+
+    taxonomy = one_language()
+    labels = engine_of(taxonomy, Blind(4)).opened.labels
+    corpus = tuple(labels.texts)
+    kept = range(0, len(corpus), 37)
+    made = RetrievalSet(
+        "set",
+        tuple(f"the {corpus[row]}s" for row in kept),
+        corpus,
+        tuple(np.array([labels.concept_of[row]], np.int64) for row in kept),
+        labels.concept_of.astype(np.int64),
+    )
+    blind, both, words = (evaluate_retrieval(Blind(4), made, mode=mode) for mode in ("meaning", "both", "words"))
+    assert blind.metrics["mrr"] < 0.1
+    assert both.metrics["mrr"] > 0.7
+    # Equal cosines everywhere change no order.
+    assert words.ranks.tolist() == both.ranks.tolist()
+    # However few scores are held at once.
+    monkeypatch.setattr(retrieval_module, "_MOST_SCORES", 3 * len(corpus))
+    again = evaluate_retrieval(Blind(4), made, mode="both")
+    assert again.ranks.tolist() == both.ranks.tolist()
+
+
+def test_siblings_change_the_order_of_labels() -> None:
+    corpus = ("sales clerk x", "sales clerk y", "sales clerk", "sales clerks office", "welder")
+    siblings = np.array([0, 1, 0, 2, 1])
+    alone = RetrievalSet("set", ("sales clerk z", "welder"), corpus, (np.array([0]), np.array([4])))
+    together = RetrievalSet("set", alone.queries, corpus, alone.relevant, sibling_of=siblings)
+    # Alone the two are as near as each other; the sibling "sales clerk" helps, the sibling "welder" does not.
+    first = evaluate_retrieval(ENCODER, alone, mode="words")
+    second = evaluate_retrieval(ENCODER, together, mode="words")
+    assert first.ranks[0] > second.ranks[0] == 2
+    assert second.concepts == len(corpus)  # labels are ranked by themselves all the same
+    by_meaning = [evaluate_retrieval(ENCODER, made).ranks.tolist() for made in (alone, together)]
+    assert by_meaning[0] == by_meaning[1]
+
+
+# --- MELO's mapping ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def melo(tmp_path: Path) -> Callable[[str | None], RetrievalSet]:
+    def read(mapping: str | None) -> RetrievalSet:
+        (tmp_path / "queries.tsv").write_text("Q1\tcooks\nQ2\tnurses\n")
+        (tmp_path / "corpus_elements.tsv").write_text("C1\tcook\nC2\tnurse\nC3\tchef\nC4\tclerk\n")
+        (tmp_path / "annotations.tsv").write_text("Q1\t0\tC1\t1\nQ2\t0\tC2\t1\n")
+        if mapping is not None:
+            (tmp_path / "concept_mapping.tsv").write_text(mapping)
+        return read_melo(tmp_path)
+
+    return read
+
+
+def test_siblings_are_read_beside_the_elements(melo: Callable[[str | None], RetrievalSet]) -> None:
+    made = melo("C3\turn:cook\nC1\turn:cook\nC2\turn:nurse\nC9\turn:other\n")
+    assert made.sibling_of is not None
+    first, second, third, fourth = made.sibling_of.tolist()
+    assert first == third
+    assert len({first, second, fourth}) == 3  # C4 has no concept and stands alone
+    assert made.concept_of is None
+    assert evaluate_retrieval(ENCODER, made, mode="both").ranks.tolist() == [1, 1]
+
+
+def test_without_a_mapping_nothing_is_known_of_siblings(melo: Callable[[str | None], RetrievalSet]) -> None:
+    made = melo(None)
+    assert made.sibling_of is None
+    assert evaluate_retrieval(ENCODER, made, mode="both").ranks.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [("C1\n", r"concept_mapping\.tsv, row 1: 1 columns, expected 2"), ("C1\ta\tb\n", r"row 1: 3 columns, expected 2")],
+)
+def test_a_mapping_that_cannot_be_used_is_named(
+    melo: Callable[[str | None], RetrievalSet], mapping: str, message: str
+) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        melo(mapping)
