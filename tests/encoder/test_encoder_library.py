@@ -82,5 +82,6 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EncoderError) as caught:
         open_encoder(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} holds a 'bert' encoder; this release reads use-multilingual-3, savedmodel and sentence-transformers"
+        f"{tmp_path} holds a 'bert' encoder; "
+        "this release reads use-multilingual-3, savedmodel and sentence-transformers"
     )
