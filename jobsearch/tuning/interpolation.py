@@ -16,7 +16,7 @@ from jobsearch.tuning.student import Arrays
 
 # Normal quantile of 0.95: thousands of queries make the mean difference all but normal.
 _ONE_SIDED = 1.645
-SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
