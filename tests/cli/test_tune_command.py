@@ -54,6 +54,7 @@ def manifest(home: Path, version: str) -> Manifest:
     return Manifest.read(home / "indexes" / "vacancies" / "versions" / version, "")
 
 
+@pytest.mark.slow
 def test_a_better_encoder_is_kept_and_put_into_use(home: Path, cli: Cli) -> None:
     assert cli(home, "index", "build", "--encoder", "use").code == 0
     done = cli(home, "tune", *QUICK, "--rebuild")

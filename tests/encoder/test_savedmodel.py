@@ -30,6 +30,7 @@ def parts(base_weights: WeightSet) -> dict[str, Any]:
     return use_tensors(base_weights)
 
 
+@pytest.mark.slow
 def test_use_is_read_into_the_native_network(
     parts: dict[str, Any], base_weights: WeightSet, lean: LeanEncoder, tmp_path: Path
 ) -> None:

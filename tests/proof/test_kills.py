@@ -212,7 +212,7 @@ def random_moments(life: Life, kills: int) -> None:
 
 
 @pytest.mark.usefixtures("hash_encoders")
-@pytest.mark.parametrize("kills", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(kills: int, forks: Forks, undisturbed: Undisturbed, tmp_path: Path) -> None:
     life = Life(tmp_path / "i", forks, undisturbed, np.random.default_rng(kills), ("a", "b"), ("flat", "hnsw", "sq8"))
     random_moments(life, kills)
@@ -243,7 +243,7 @@ def test_killed_at_random_moments_with_the_real_encoder(
 
 
 @pytest.mark.usefixtures("hash_encoders")
-@pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_killed_in_the_middle_of_a_file(kills: int, forks: Forks, undisturbed: Undisturbed, tmp_path: Path) -> None:
     """The operating system ends the builder at a byte of a file drawn at random; all bytes before it are there."""
     random = np.random.default_rng(kills)
