@@ -148,7 +148,7 @@ def publish_and_reload(publisher: Forks, path: Path, versions: int, caplog: pyte
 
 
 @pytest.mark.usefixtures("hash_encoders", "quick_switches")
-@pytest.mark.parametrize("versions", [15, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("versions", [40, pytest.param(100, marks=pytest.mark.slow)])
 def test_32_threads_while_versions_are_published(
     versions: int, forks: Forks, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
