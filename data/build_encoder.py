@@ -19,7 +19,7 @@ from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.library import models_directory
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.shipped import SHIPPED_NAME, pack
-from jobsearch.encoder.weights import CONFIG, load_weights
+from jobsearch.encoder.weights import load_weights
 from jobsearch.home import builtin_encoder_directory
 from jobsearch.tuning.card import model_card
 from jobsearch.tuning.models import CARD, RECORD, read_record
@@ -34,9 +34,13 @@ def main() -> None:
     record = read_record(folder)
     if record["gate"]["verdict"] != "accepted":
         raise SystemExit(f"{folder} was {record['gate']['verdict']}; only what its gate accepted is shipped")
+    if packaged_weights(tuned.case).fingerprint != record["base"]["fingerprint"]:
+        raise SystemExit(
+            f"{folder} was tuned from another base than the packaged weights; only what differs is shipped"
+        )
     target = builtin_encoder_directory()
     shutil.rmtree(target, ignore_errors=True)
-    packed = pack(tuned, tuned.case, target)
+    packed = pack(tuned, target)
     texts = ["plumber", "machine learning engineer", "staff nurse (night shift)", "Kindergärtnerin"]
     moved = abs(LeanEncoder(packed).encode(texts) - LeanEncoder(tuned).encode(texts)).max()
     sys.stdout.write(f"half precision moves embeddings by {moved:.1e} at most\n")
@@ -45,8 +49,6 @@ def main() -> None:
     (target / CARD).write_text(model_card(record), encoding="utf-8")
     sizes = {path.name: path.stat().st_size for path in sorted(target.iterdir())}
     sys.stdout.write(", ".join(f"{name} {size:,} bytes" for name, size in sizes.items()) + "\n")
-    assert CONFIG in sizes
-    assert packaged_weights(tuned.case).fingerprint == record["base"]["fingerprint"]
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ def list_command(as_json: bool) -> None:
       jobsearch models list
       jobsearch models list --json
     """
-    from jobsearch.tuning.models import list_models
+    from jobsearch.tuning.models import list_models, without_histories
 
     records = list_models()
     if as_json:
-        print_json([{key: value for key, value in record.items() if key != "history"} for record in records])
+        print_json([without_histories(record) for record in records])
         return
     from jobsearch.cli.render import console, plain_table
 

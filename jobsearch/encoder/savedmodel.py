@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 import shutil
 import warnings
@@ -25,7 +24,7 @@ from jobsearch.encoder.packaged import resource_directory
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.encoder.text import Case, prepare
 from jobsearch.encoder.tf import tensorflow
-from jobsearch.encoder.weights import CONFIG, FORMAT_VERSION, WeightSet
+from jobsearch.encoder.weights import WeightSet, write_config
 from jobsearch.errors import EncoderError
 from jobsearch.files import storage_errors
 
@@ -187,19 +186,18 @@ class SavedModelEncoder:
 
     def save(self, directory: Path) -> None:
         """Copy the SavedModel and describe it in a config beside it."""
-        config = {
-            "format_version": FORMAT_VERSION,
-            "architecture": ARCHITECTURE,
-            "name": self._name,
-            "dim": self._dim,
-            "case": self._case,
-            "fingerprint": self.fingerprint,
-            "lineage": {"source": self._name},
-        }
         with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
             shutil.copytree(self._directory, directory / _FOLDER)
-            (directory / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_config(
+                directory,
+                ARCHITECTURE,
+                name=self._name,
+                dim=self._dim,
+                case=self._case,
+                fingerprint=self.fingerprint,
+                lineage={"source": self._name},
+            )
 
     @staticmethod
     def open(directory: Path, config: dict[str, Any]) -> SavedModelEncoder:

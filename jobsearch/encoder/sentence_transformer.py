@@ -18,7 +18,7 @@ import numpy as np
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.encoder.text import Case, prepare
-from jobsearch.encoder.weights import CONFIG, FORMAT_VERSION
+from jobsearch.encoder.weights import write_config
 from jobsearch.errors import EncoderError
 from jobsearch.files import storage_errors
 
@@ -121,22 +121,21 @@ class SentenceTransformerEncoder:
 
     def save(self, directory: Path) -> None:
         """Write the model's files, and a config beside them."""
-        config = {
-            "format_version": FORMAT_VERSION,
-            "architecture": ARCHITECTURE,
-            "name": self._name,
-            "dim": self.dim,
-            "case": self._case,
-            "fingerprint": self.fingerprint,
-            "lineage": {"source": self._name},
-        }
         with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
             if self._directory is None:
                 self._model.save(str(directory / _FOLDER))
             else:
                 shutil.copytree(self._directory, directory / _FOLDER)
-            (directory / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_config(
+                directory,
+                ARCHITECTURE,
+                name=self._name,
+                dim=self.dim,
+                case=self._case,
+                fingerprint=self.fingerprint,
+                lineage={"source": self._name},
+            )
 
 
 def _load(name: str) -> Any:

@@ -19,7 +19,6 @@ import numpy as np
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.tensorfile import read_tensors, write_tensors
-from jobsearch.encoder.text import Case
 from jobsearch.encoder.weights import CONFIG, WeightSet
 from jobsearch.errors import EncoderError
 from jobsearch.home import builtin_encoder_directory
@@ -67,28 +66,27 @@ def shipped_config() -> dict[str, Any]:
     return config
 
 
-def pack(tuned: WeightSet, case: Case, folder: Path) -> WeightSet:
+def pack(tuned: WeightSet, folder: Path) -> WeightSet:
     """Write what differs from the base, in half precision, and return what comes back of it.
 
     Args:
         tuned: weights with the base's table and tokenizer.
-        case: its case setting.
         folder: where to write `config.json` and `delta.safetensors`.
 
     Raises:
         ValueError: the table differs from the base's.
     """
-    base = packaged_weights(case)
+    base = packaged_weights(tuned.case)
     if not np.array_equal(tuned.tensors[arch.TABLE], base.tensors[arch.TABLE]):
         raise ValueError("the embedding table was trained too; only dense tensors are packed")
     halves = {name: np.asarray(tuned.tensors[name], np.float16) for name in arch.dense_shapes()}
     whole = {name: tensor.astype(np.float32) for name, tensor in halves.items()}
-    packed = WeightSet({**base.tensors, **whole}, base.tokenizer_model, case, SHIPPED_NAME, tuned.lineage)
+    packed = WeightSet({**base.tensors, **whole}, base.tokenizer_model, tuned.case, SHIPPED_NAME, tuned.lineage)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / DELTA, halves)
     config = {
         "name": SHIPPED_NAME,
-        "case": case,
+        "case": tuned.case,
         "base": base.fingerprint,
         "fingerprint": packed.fingerprint,
         "lineage": dict(tuned.lineage),

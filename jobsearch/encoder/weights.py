@@ -80,23 +80,21 @@ class WeightSet:
         Raises:
             StorageError: the disk is full, read-only or not ours.
         """
-        config = {
-            "format_version": FORMAT_VERSION,
-            "architecture": arch.NAME,
-            "name": self.name,
-            "dim": arch.DIM,
-            "case": self.case,
-            "weights_sha256": self.weights_digest,
-            "tokenizer_sha256": _sha256(self.tokenizer_model),
-            "fingerprint": self.fingerprint,
-            "lineage": dict(self.lineage),
-        }
         with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
             write_tensors(directory / WEIGHTS, self.tensors)
             (directory / TOKENIZER).write_bytes(self.tokenizer_model)
-            text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-            (directory / CONFIG).write_text(text, encoding="utf-8")
+            write_config(
+                directory,
+                arch.NAME,
+                name=self.name,
+                dim=arch.DIM,
+                case=self.case,
+                weights_sha256=self.weights_digest,
+                tokenizer_sha256=_sha256(self.tokenizer_model),
+                fingerprint=self.fingerprint,
+                lineage=dict(self.lineage),
+            )
 
 
 class WeightSetEncoder:
@@ -169,6 +167,21 @@ def load_weights(directory: Path, *, verify: bool = True) -> WeightSet:
     # The digests were just checked (or are vouched for by the caller): do not compute them a second time.
     weights.__dict__.update(weights_digest=expected[0], fingerprint=stated)
     return weights
+
+
+def write_config(directory: Path, architecture: str, **described: Any) -> None:
+    """Write `config.json` of any encoder directory.
+
+    Args:
+        directory: the encoder's folder.
+        architecture: what reads it.
+        **described: name, dim, case, fingerprint, lineage, and what else the architecture keeps there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    config = {"format_version": FORMAT_VERSION, "architecture": architecture, **described}
+    (directory / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_config(directory: Path) -> dict[str, Any]:

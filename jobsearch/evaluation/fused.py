@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.lexical.fusion import WORDS, Mode, concept_score, likeness
+from jobsearch.lexical.fusion import Mode, concept_score, exact_first, likeness, words_share
 from jobsearch.lexical.words import Words
 
 Scores = npt.NDArray[np.float32]
@@ -28,7 +28,7 @@ class FusedScores:
         self, corpus: Sequence[str], concept_of: npt.NDArray[np.int64] | None, by_concept: bool, mode: Mode
     ) -> None:
         self._words = Words(Words.build(corpus))
-        self._share = WORDS if mode == "both" else 1.0
+        self._share = words_share(mode)
         self._by_concept = by_concept
         alone = np.arange(len(corpus))
         concept_of = alone if concept_of is None else concept_of
@@ -37,10 +37,9 @@ class FusedScores:
         self._starts = np.flatnonzero(np.diff(ordered, prepend=-1))
         self._sizes = np.diff(self._starts, append=len(corpus))
         self._owner = np.repeat(np.arange(len(self._starts)), self._sizes)
-        self._texts = [corpus[row].casefold() for row in self._order.tolist()]
         self._rows: dict[str, list[int]] = {}
-        for row, text in enumerate(self._texts):
-            self._rows.setdefault(text, []).append(row)
+        for place, row in enumerate(self._order.tolist()):
+            self._rows.setdefault(corpus[row].casefold(), []).append(place)
 
     def prepare(self, queries: Sequence[str]) -> list[str]:
         """Return the queries as they are embedded."""
@@ -57,7 +56,8 @@ class FusedScores:
         for row, query in enumerate(queries):
             words = self._words.scores(self._words.singular(query))
             like = likeness(cosines[row], words, self._share)[self._order].astype(np.float64)
-            exact = self._rows.get(query.casefold(), [])
+            exact = np.zeros(len(like), np.bool_)
+            exact[self._rows.get(query.casefold(), [])] = True
             found[row] = self._concepts(like, exact) if self._by_concept else self._labels(like, exact)
         return found
 
@@ -65,16 +65,12 @@ class FusedScores:
         """Return the mean of each concept's labels, and its preferred label's: the one listed first."""
         return np.add.reduceat(like, self._starts) / self._sizes, like[self._starts]
 
-    def _concepts(self, like: npt.NDArray[np.float64], exact: list[int]) -> npt.NDArray[np.float64]:
+    def _concepts(self, like: npt.NDArray[np.float64], exact: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         best = np.maximum.reduceat(like, self._starts)
-        scores = np.minimum(concept_score(best, *self._evidence(like)), 1 - 1e-6)
-        scores[self._owner[exact]] = 1.0
-        return scores
+        return exact_first(concept_score(best, *self._evidence(like)), np.logical_or.reduceat(exact, self._starts))
 
-    def _labels(self, like: npt.NDArray[np.float64], exact: list[int]) -> npt.NDArray[np.float64]:
+    def _labels(self, like: npt.NDArray[np.float64], exact: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         mean, preferred = self._evidence(like)
-        scores = np.minimum(concept_score(like, mean[self._owner], preferred[self._owner]), 1 - 1e-6)
-        scores[exact] = 1.0
-        back = np.empty_like(scores)
-        back[self._order] = scores
+        back = np.empty_like(like)
+        back[self._order] = exact_first(concept_score(like, mean[self._owner], preferred[self._owner]), exact)
         return back

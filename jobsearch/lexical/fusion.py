@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 Mode = Literal["meaning", "words", "both"]
@@ -17,7 +18,15 @@ MatchedBy = Literal["exact", "meaning", "words", "both"]
 # Share of words in a label's likeness; shares of the mean and of the preferred label in a concept's score.
 WORDS, MEAN, PREFERRED = 0.3, 0.1, 0.1
 
+# The most that a concept scores without an exact label.
+_BELOW_EXACT = 1 - 1e-6
+
 Floats = npt.NDArray[Any]
+
+
+def words_share(mode: Mode) -> float:
+    """Return the share of words in a label's likeness, for `both` or `words`."""
+    return WORDS if mode == "both" else 1.0
 
 
 def likeness(cosines: Floats, words: Floats, share: float = WORDS) -> Floats:
@@ -29,4 +38,10 @@ def likeness(cosines: Floats, words: Floats, share: float = WORDS) -> Floats:
 def concept_score(best: Floats, mean: Floats, preferred: Floats) -> Floats:
     """Return a concept's score from the likeness of its best, its mean and its preferred label; arrays of one shape."""
     result: Floats = (1 - MEAN - PREFERRED) * best + MEAN * mean + PREFERRED * preferred
+    return result
+
+
+def exact_first(scores: Floats, exact: Floats) -> Floats:
+    """Return scores with 1 where a label is what was typed (bool, of the same shape), and less than 1 elsewhere."""
+    result: Floats = np.where(exact, 1.0, np.minimum(scores, _BELOW_EXACT))
     return result

@@ -112,7 +112,7 @@ class Batches:
     @property
     def steps(self) -> int:
         """Steps that the recipe asks for."""
-        return self._recipe.steps or self._recipe.epochs * self.steps_per_epoch
+        return self._recipe.steps_of(self.steps_per_epoch)
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0."""

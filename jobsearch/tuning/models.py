@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def model_directory(name: str) -> Path:
                 return folder
     known = ", ".join(record["name"] for record in list_models())
     raise TuningError(f"no tuned encoder {name!r}; there are: {known}")
+
+
+def without_histories(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without what was measured during training, which is long."""
+    return {key: value for key, value in record.items() if key not in ("history", "teacher_history")}
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -81,6 +81,10 @@ class Recipe:
     def __post_init__(self) -> None:
         _check(self)
 
+    def steps_of(self, steps_per_epoch: int) -> int:
+        """Return the steps asked for, where a pass over the data takes so many."""
+        return self.steps or self.epochs * steps_per_epoch
+
     def to_dict(self) -> dict[str, Any]:
         """Return every value, for records."""
         return asdict(self)

@@ -51,6 +51,11 @@ class Student(Protocol):
         """Return the present weights as an encoder for searching."""
 
 
+def cut(ids: Sequence[Sequence[int]], most: int) -> list[Sequence[int]]:
+    """Return token ids with the sentences longer than `most` cut, end mark kept."""
+    return [sentence if len(sentence) <= most else [*sentence[: most - 1], arch.END_ID] for sentence in ids]
+
+
 class NativeStudent:
     """USE multilingual as a Keras model."""
 
@@ -67,12 +72,7 @@ class NativeStudent:
 
     def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
         """Return the texts' tokens as `lay_out` gives them; long texts are cut, end mark kept."""
-        most = self._recipe.max_tokens
-        ids = [
-            sentence if len(sentence) <= most else [*sentence[: most - 1], arch.END_ID]
-            for sentence in self._keras.token_ids(texts)
-        ]
-        return lay_out(ids)
+        return lay_out(cut(self._keras.token_ids(texts), self._recipe.max_tokens))
 
     def signature(self) -> tuple[Any, ...]:
         """Return three int32 vectors of any length."""

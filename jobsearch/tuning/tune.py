@@ -26,7 +26,7 @@ from jobsearch.tuning.card import model_card
 from jobsearch.tuning.checkpoint import RunDirectory
 from jobsearch.tuning.curves import draw_curves
 from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpolate
-from jobsearch.tuning.models import CARD, RECORD, REJECTED
+from jobsearch.tuning.models import CARD, RECORD, REJECTED, without_histories
 from jobsearch.tuning.pairs import PairSet
 from jobsearch.tuning.recipes import Recipe
 from jobsearch.tuning.stages import mean_weights, plan_stages, renamed, teacher_record
@@ -293,9 +293,8 @@ def _installed() -> dict[str, str]:
 
 def _keep(directory: Path, student: Student, record: dict[str, Any], run: RunDirectory) -> None:
     """Write the encoder with its record, card, curves and events, all or nothing."""
-    lineage = {key: value for key, value in record.items() if key not in ("history", "teacher_history")}
     with new_directory(directory) as aside:
-        student.encoder(record["name"], lineage).save(aside)
+        student.encoder(record["name"], without_histories(record)).save(aside)
         with storage_errors(directory):
             (aside / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (aside / CARD).write_text(model_card(record), encoding="utf-8")

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from measuring import Row, add_json_option, busy_seconds, write_rows
 
-from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.keras_encoder import KerasEncoder, pad
 from jobsearch.encoder.keras_model import build_model, tf
 from jobsearch.encoder.packaged import packaged_weights
@@ -36,7 +35,7 @@ from jobsearch.tuning.batches import Batch, Batches
 from jobsearch.tuning.data import recipe_pairs
 from jobsearch.tuning.objectives import objective
 from jobsearch.tuning.recipes import Recipe, find_recipe
-from jobsearch.tuning.student import NativeStudent, Student
+from jobsearch.tuning.student import NativeStudent, Student, cut
 from jobsearch.tuning.trainer import _compile_step
 from jobsearch.tuning.tune import _make_deterministic
 
@@ -58,9 +57,8 @@ class PlainStudent:
         return list(self._model.trainable_variables)
 
     def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
-        ids = self._keras.token_ids(texts)
-        cut = [one if len(one) <= self._most else [*one[: self._most - 1], arch.END_ID] for one in ids]
-        return pad(cut[: len(cut) // 2]), pad(cut[len(cut) // 2 :])
+        ids = cut(self._keras.token_ids(texts), self._most)
+        return pad(ids[: len(ids) // 2]), pad(ids[len(ids) // 2 :])
 
     def signature(self) -> tuple[Any, ...]:
         return (tf.TensorSpec((None, None), tf.int32),) * 2

@@ -105,7 +105,7 @@ def test_what_is_packed_comes_back_in_half_precision(tmp_path: Path, monkeypatch
     base = packaged_weights("lower")
     moved = {name: base.tensors[name] * np.float32(1.001) for name in arch.dense_shapes()}
     tuned = WeightSet({**base.tensors, **moved}, base.tokenizer_model, "lower", "mine", {"seed": 1})
-    packed = pack(tuned, "lower", tmp_path)
+    packed = pack(tuned, tmp_path)
     monkeypatch.setattr(shipped, "builtin_encoder_directory", lambda: tmp_path)
     back = shipped_weights()
     assert back.fingerprint == packed.fingerprint
@@ -116,4 +116,4 @@ def test_what_is_packed_comes_back_in_half_precision(tmp_path: Path, monkeypatch
     table[5, 5] ^= 1
     trained = WeightSet({**tuned.tensors, arch.TABLE: table}, base.tokenizer_model, "lower", "mine", {})
     with pytest.raises(ValueError, match="table was trained"):
-        pack(trained, "lower", tmp_path)
+        pack(trained, tmp_path)
