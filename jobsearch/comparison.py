@@ -163,13 +163,17 @@ def summarise(comparisons: Sequence[Comparison], expected: Mapping[str, str] | N
         k=k,
         overlap=sum(one.overlap for one in comparisons) / len(comparisons),
         movements={movement: movements[movement] for movement in MOVEMENTS},
-        changed_first=sum(one.base[0].uri != one.tuned[0].uri for one in comparisons),
+        changed_first=sum(_first(one.base) != _first(one.tuned) for one in comparisons),
         expected=len(ranks),
         found_base=sum(row[1] is not None for row in ranks),
         found_tuned=sum(row[2] is not None for row in ranks),
         won=tuple(sorted((row for row in gain if gain[row] > 0), key=lambda row: -gain[row])),
         lost=tuple(sorted((row for row in gain if gain[row] < 0), key=lambda row: gain[row])),
     )
+
+
+def _first(hits: Sequence[Hit]) -> str | None:
+    return hits[0].uri if hits else None
 
 
 def _ranks(one: Comparison, uri: str) -> tuple[int | None, int | None]:

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import EVERYTHING, Filter
@@ -77,7 +75,8 @@ class JobSearch:
         (1, 'occupation')
 
         Args:
-            query: a job title or skill, in any of USE's 16 languages.
+            query: a job title or skill, in any of USE's 16 languages; or a URI, for that concept and what is near it;
+                or an ISCO-08 code, for the occupations of that group, the most typical first.
             k: hits wanted, 1 to the number of concepts of that kind.
             kind: `"occupation"`, `"skill"` or `"all"`.
             where: what else each hit must fulfil.
@@ -165,12 +164,7 @@ class JobSearch:
         labels = searcher.opened.labels
         number = searcher.concept(uri)
         wanted = searcher.check(k, labels.kind_of(number) if kind is None else kind)
-        vector = searcher.opened.vectors.embeddings[slice(*labels.rows_of(number))].mean(axis=0, keepdims=True)
-        vector /= np.linalg.norm(vector)
-        # One more than wanted: the concept itself is likely among them.
-        most = min(k + 1, labels.concepts(wanted))
-        found = searcher.nearest(vector, most, wanted, where or EVERYTHING)[0]
-        return searcher.hits([entry for entry in found if labels.concept_of[entry[1]] != number][:k])
+        return searcher.hits(searcher.near_concept(number, k, wanted, where or EVERYTHING))
 
     def recommend_skills(self, title: str, k: int = 10, where: Filter | None = None) -> list[Recommendation]:
         """Recommend the skills that go with a title.

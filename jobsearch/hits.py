@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -33,7 +34,11 @@ class Hit:
         cosine: of query and matched label, by meaning, -1 to 1.
         words: how alike the two are by their letters, 0 to 1; 0 where only meaning was asked.
         matched_by: `"exact"`: the label is what was typed, but for case; else what brought the concept up:
-            `"meaning"`, `"words"` or `"both"`.
+            `"meaning"`, `"words"` or `"both"`. For a URI or an ISCO code that was typed: `"uri"` or `"isco"`.
+        confidence: probability that this is the concept meant, of those of its kind, 0 to 1 (`jobsearch.confidence`);
+            None for what is near a concept or in a group that was named.
+        good_match: whether the score is that of a good match, None as before. A query without one is likely nonsense or
+            off the topic, and its hits are just the nearest there are.
     """
 
     rank: int
@@ -46,10 +51,17 @@ class Hit:
     cosine: float
     words: float
     matched_by: MatchedBy
+    confidence: float | None = None
+    good_match: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as plain values, ready for JSON."""
         return asdict(self)
+
+
+def any_good_match(hits: Iterable[Hit]) -> bool:
+    """Tell whether there is a good match among the hits; without one they are just the nearest there are."""
+    return any(hit.good_match is not False for hit in hits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,13 @@ def search_record(opened: IndexVersion, query: str, hits: Sequence[Hit]) -> dict
         query: what was asked.
         hits: what was found.
     """
+    from jobsearch.hits import any_good_match  # brings numpy, which --help does not wait for
+
     return {
         "query": query,
         "index": index_record(opened),
         "encoder": encoder_record(opened),
+        "good_match": any_good_match(hits),
         "hits": [hit.to_dict() for hit in hits],
     }
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
+import numpy.typing as npt
 
+from jobsearch.confidence import CALIBRATIONS, SHARING, confidences
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
@@ -16,9 +18,10 @@ from jobsearch.index.fused import Fused, fused_concepts
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.rows import Rows
-from jobsearch.lexical.fusion import MODES, MatchedBy, Mode
+from jobsearch.lexical.fusion import MODES, Mode
+from jobsearch.named import Named, find_named
 from jobsearch.taxonomy.labels import clean_label
-from jobsearch.taxonomy.model import Kind
+from jobsearch.taxonomy.model import KINDS, Kind
 
 # Queries searched together: bounds the memory that their scores take.
 _BATCH = 256
@@ -51,27 +54,73 @@ class Searcher:
         wanted, mode = self.check(k, kind), check_mode(mode)
         cleaned = [clean_query(text, position) for position, text in enumerate(texts)]
         self.rows(wanted, where)  # a filter that cannot be is told without a query, too
-        found: list[list[Hit]] = []
-        for start in range(0, len(cleaned), _BATCH):
-            typed = cleaned[start : start + _BATCH]
-            if mode == "meaning":
-                vectors = self.opened.encoder.encode(typed)
-                found.extend(self.hits(entries) for entries in self.nearest(vectors, k, wanted, where))
-            else:
-                found.extend(self._fused(typed, k, wanted, where, mode))
-        return found
+        named = [find_named(self.opened.labels, text) for text in cleaned]
+        in_words = [text for text, names in zip(cleaned, named, strict=True) if names is None]
+        described = self._described(in_words, k, wanted, where, mode)
+        found = (next(described) if one is None else self._named(one, k, wanted, where) for one in named)
+        return [self._hits(one, CALIBRATIONS[mode].good_score) for one in found]
 
-    def _fused(self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter, mode: Mode) -> Iterator[list[Hit]]:
+    def _described(
+        self, texts: Sequence[str], k: int, kind: Kind | None, where: Filter, mode: Mode
+    ) -> Iterator[list[Fused]]:
+        """Find what is described in words."""
+        for start in range(0, len(texts), _BATCH):
+            typed = texts[start : start + _BATCH]
+            find = self._by_meaning if mode == "meaning" else partial(self._fused, mode=mode)
+            yield from find(typed, k, kind, where)
+
+    def _by_meaning(self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter) -> Iterator[list[Fused]]:
+        """Find by meaning alone."""
+        opened, labels = self.opened, self.opened.labels
+        # All that share the probability are looked at, however few hits are wanted and however high they must score.
+        wide = min(max(k, SHARING if kind else len(KINDS) * SHARING), labels.concepts(kind))
+        vectors = opened.encoder.encode(typed)
+        for found in nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where)):
+            kinds = labels.kinds(labels.concept_of[[row for _, row in found]])
+            sure = confidences(np.array([score for score, _ in found]), kinds, "meaning").tolist()
+            near = [(score, row, own) for (score, row), own in zip(found, sure, strict=True) if score >= where.least]
+            yield [Fused(score, row, score, 0.0, "meaning", own) for score, row, own in near[:k]]
+
+    def _fused(
+        self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter, mode: Mode
+    ) -> Iterator[list[Fused]]:
         """Find by words and, unless by words alone, by meaning."""
         opened, rows = self.opened, self.rows(kind, where)
         queries = [opened.words.singular(text) for text in typed]
         vectors = opened.encoder.encode(queries)
         for place, (text, query) in enumerate(zip(typed, queries, strict=True)):
             vector = vectors[place : place + 1]
-            found = fused_concepts(
+            yield fused_concepts(
                 opened.vectors, opened.words, opened.labels, text, query, vector, k, rows, where.least, mode
             )
-            yield [self._fused_hit(rank, one) for rank, one in enumerate(found, start=1)]
+
+    def _named(self, named: Named, k: int, kind: Kind | None, where: Filter) -> list[Fused]:
+        """Find what a query names: a concept and what is near it, or the occupations of an ISCO group."""
+        labels, rows = self.opened.labels, self.rows(kind, where)
+        if named.isco is not None:
+            group = rows.where(labels.of_concepts(labels.in_isco(named.isco)))
+            near = self._near_mean(group.numbers(), k, group, where.least) if len(group) else []
+            return [Fused(score, row, score, 0.0, "isco") for score, row in near]
+        if named.concept is None:
+            return []
+        own = labels.preferred_row(named.concept, where.language or "")
+        first = [Fused(1.0, own, 1.0, 0.0, "uri", 1.0)] if rows.have(np.array([own])).all() else []
+        near = self.near_concept(named.concept, k, kind, where)
+        return [*first, *(Fused(score, row, score, 0.0, "meaning") for score, row in near)][:k]
+
+    def near_concept(self, concept: int, k: int, kind: Kind | None, where: Filter) -> list[Found]:
+        """Find the k concepts nearest to one, by the mean of its labels' vectors; never itself."""
+        labels = self.opened.labels
+        # One more than wanted: the concept itself is likely among them.
+        most = min(k + 1, labels.concepts(kind))
+        found = self._near_mean(slice(*labels.rows_of(concept)), most, self.rows(kind, where), where.least)
+        return [entry for entry in found if labels.concept_of[entry[1]] != concept][:k]
+
+    def _near_mean(self, among: slice | npt.NDArray[np.int64], k: int, rows: Rows, least: float) -> list[Found]:
+        """Find the k concepts nearest to the mean vector of some rows."""
+        vectors = self.opened.vectors
+        mean = vectors.embeddings[among].mean(axis=0, keepdims=True)
+        return nearest_concepts(vectors, self.opened.labels, mean / np.linalg.norm(mean), k, rows, least)[0]
 
     def nearest(self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter) -> list[list[Found]]:
         """Find the k concepts nearest to each vector, as (cosine, row of the label)."""
@@ -79,10 +128,8 @@ class Searcher:
         return nearest_concepts(self.opened.vectors, self.opened.labels, vectors, k, rows, where.least)
 
     def hits(self, entries: Iterable[Found]) -> list[Hit]:
-        """Turn (cosine, row), found by meaning, into hits, ranked in the order given."""
-        return [
-            self._hit(rank, row, score, score, 0.0, "meaning") for rank, (score, row) in enumerate(entries, start=1)
-        ]
+        """Turn (cosine, row), found for no query, into hits, ranked in the order given."""
+        return self._hits((Fused(score, row, score, 0.0, "meaning") for score, row in entries), 1.0)
 
     def concept(self, uri: str) -> int:
         """Return the number of the concept with this URI.
@@ -119,24 +166,26 @@ class Searcher:
         labels, embeddings = self.opened.labels, self.opened.vectors.embeddings
         return [float(np.max(embeddings[slice(*labels.rows_of(number))] @ vector)) for number in concepts]
 
-    def _fused_hit(self, rank: int, found: Fused) -> Hit:
-        return self._hit(rank, found.row, found.score, found.cosine, found.words, found.matched_by)
+    def _hits(self, found: Iterable[Fused], good_score: float) -> list[Hit]:
+        return [self._hit(rank, one, good_score) for rank, one in enumerate(found, start=1)]
 
-    def _hit(self, rank: int, row: int, score: float, cosine: float, words: float, matched_by: MatchedBy) -> Hit:
+    def _hit(self, rank: int, found: Fused, good_score: float) -> Hit:
         labels = self.opened.labels
-        concept = int(labels.concept_of[row])
-        language = labels.language_of(row)
+        concept = int(labels.concept_of[found.row])
+        language = labels.language_of(found.row)
         return Hit(
             rank=rank,
-            score=_cosine(score),
+            score=_cosine(found.score),
             uri=labels.uris[concept],
             kind=labels.kind_of(concept),
             label=labels.texts[labels.preferred_row(concept, language)],
-            matched_label=labels.texts[row],
+            matched_label=labels.texts[found.row],
             language=language,
-            cosine=_cosine(cosine),
-            words=min(words, 1.0),
-            matched_by=matched_by,
+            cosine=_cosine(found.cosine),
+            words=min(found.words, 1.0),
+            matched_by=found.matched_by,
+            confidence=found.confidence,
+            good_match=None if found.confidence is None else found.score >= good_score,
         )
 
 

@@ -118,11 +118,11 @@ def test_queries_that_need_more_labels_do_not_disturb_the_others(crowd: tuple[Jo
 
 def without_score(hits: Sequence[Hit]) -> list[Hit]:
     """Return hits without what the rounding of a batch decides; what words say it does not."""
-    return [replace(hit, score=0.0, cosine=0.0) for hit in hits]
+    return [replace(hit, score=0.0, cosine=0.0, confidence=None) for hit in hits]
 
 
 def scores(hits: Sequence[Hit]) -> list[float]:
-    return [value for hit in hits for value in (hit.score, hit.cosine)]
+    return [value for hit in hits for value in (hit.score, hit.cosine, hit.confidence or 0.0)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -370,7 +370,7 @@ def test_a_hit_is_plain_data(engine: JobSearch, mode: Mode) -> None:
     again = json.loads(json.dumps(hit.to_dict()))
     assert list(again) == [
         *("rank", "score", "uri", "kind", "label", "matched_label", "language"),
-        *("cosine", "words", "matched_by"),
+        *("cosine", "words", "matched_by", "confidence", "good_match"),
     ]
     assert Hit(**again) == hit
 

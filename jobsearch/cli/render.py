@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobsearch.hits import any_good_match
+
 if TYPE_CHECKING:
     from jobsearch.hits import Hit
     from jobsearch.index.labels import ConceptEntry
@@ -45,11 +47,17 @@ def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
     out = console()
     if several:
         out.print(f"[bold]{escape(query)}[/bold]")
+    if not hits:
+        out.print("Nothing found.")
+        return
+    good = any_good_match(hits)
+    if not good:
+        out.print("[yellow]No good match[/yellow]; the nearest there are:")
     languages = {hit.language for hit in hits}
-    table = plain_table("", "Score", "Kind", "Label", "Matched by", "Concept")
-    for column in (0, 1):
+    table = plain_table("", "Score", "Sure", "Kind", "Label", "Matched by", "Concept")
+    for column in (0, 1, 2):
         table.columns[column].justify = "right"
-    for column in (0, 1, 2, 5):
+    for column in (0, 1, 2, 3, 6):
         table.columns[column].no_wrap = True
     for hit in hits:
         matched = "" if hit.matched_label == hit.label else hit.matched_label
@@ -58,11 +66,12 @@ def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
+            "" if hit.confidence is None else f"{hit.confidence:.0%}",
             hit.kind,
             escape(hit.label),
             escape(matched),
             short_uri(hit.uri),
-            style="bold" if hit.rank == 1 else None,
+            style="bold" if hit.rank == 1 and good else None,
         )
     out.print(table)
 

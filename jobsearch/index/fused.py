@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from jobsearch.confidence import confidences
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.index.concepts import fetch
 from jobsearch.index.labels import LabelTable
@@ -44,6 +45,7 @@ class Fused:
         cosine: of query and that label.
         words: the same by words, 0 to 1.
         matched_by: `exact`, or what named it: `meaning`, `words` or `both`; by words alone always `words`.
+        confidence: probability that it is the concept meant, of those of its kind, 0 to 1, or None (see `Hit`).
     """
 
     score: float
@@ -51,6 +53,7 @@ class Fused:
     cosine: float
     words: float
     matched_by: MatchedBy
+    confidence: float | None = None
 
 
 def fused_concepts(
@@ -99,7 +102,8 @@ def fused_concepts(
     if share == 1:
         near = _NONE
     sides = (set(labels.concept_of[near].tolist()), set(labels.concept_of[alike].tolist()))
-    return [found.at(place, concepts[place], *sides) for place in order]
+    sure = confidences(found.scores, labels.kinds(concepts), mode)
+    return [found.at(place, concepts[place], *sides, float(sure[place])) for place in order]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,7 @@ class _Scored:
     words: Scores
     exact: npt.NDArray[np.bool_]
 
-    def at(self, place: int, concept: int, near: set[int], alike: set[int]) -> Fused:
+    def at(self, place: int, concept: int, near: set[int], alike: set[int], confidence: float) -> Fused:
         by: MatchedBy = "both"
         if self.exact[place]:
             by = "exact"
@@ -121,7 +125,12 @@ class _Scored:
         elif concept not in alike:
             by = "meaning"
         return Fused(
-            float(self.scores[place]), int(self.rows[place]), float(self.cosines[place]), float(self.words[place]), by
+            score=float(self.scores[place]),
+            row=int(self.rows[place]),
+            cosine=float(self.cosines[place]),
+            words=float(self.words[place]),
+            matched_by=by,
+            confidence=confidence,
         )
 
 

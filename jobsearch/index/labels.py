@@ -119,6 +119,11 @@ class LabelTable:
         """Return a concept's kind."""
         return KINDS[int(self._kinds[concept])]
 
+    def kinds(self, concepts: Array) -> Array:
+        """Return positions in `KINDS` of some concepts' kinds; uint8 (n,)."""
+        found: Array = self._kinds[concepts]
+        return found
+
     def language_of(self, row: int) -> str:
         """Return a label's language."""
         return self._languages[int(self._language_of[row])]

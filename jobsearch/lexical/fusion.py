@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Mode = Literal["meaning", "words", "both"]
 MODES: tuple[Mode, ...] = ("meaning", "words", "both")
-MatchedBy = Literal["exact", "meaning", "words", "both"]
+MatchedBy = Literal["exact", "meaning", "words", "both", "uri", "isco"]
 # Share of words in a label's likeness; shares of the mean and of the preferred label in a concept's score.
 WORDS, MEAN, PREFERRED = 0.3, 0.1, 0.1
 

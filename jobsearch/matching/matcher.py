@@ -129,8 +129,9 @@ class Matcher:
     >>> lines.columns["match_label"]
     ['plumber', 'data scientist']
 
-    The hits are those of `JobSearch.search_many`; one version of the index gives them all, whatever the engine moves
-    to. Batches are matched in turn: to match in several threads give each its own matcher.
+    The hits are those of `JobSearch.search_many` by meaning, but what is a URI or an ISCO code is a title like others;
+    one version of the index gives them all, whatever the engine moves to. Batches are matched in turn: to match in
+    several threads give each its own matcher.
 
     Args:
         engine: what to search.

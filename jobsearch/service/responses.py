@@ -18,9 +18,9 @@ _ENCODER = {"name": "use", "fingerprint": "6c1f0ce8f2a14d7e"}
 _TUNED = {"name": "tuned-1", "fingerprint": "b25d30c9a01e6a44"}
 _HIT = {
     **{"rank": 1, "score": 0.93, **_PLUMBER, "matched_label": "plumber", "language": "en"},
-    **{"cosine": 0.96, "words": 0.85, "matched_by": "both"},
+    **{"cosine": 0.96, "words": 0.85, "matched_by": "both", "confidence": 0.74, "good_match": True},
 }
-_SEARCH = {"query": "plumbr", "index": _INDEX, "encoder": _ENCODER, "hits": [_HIT]}
+_SEARCH = {"query": "plumbr", "index": _INDEX, "encoder": _ENCODER, "good_match": True, "hits": [_HIT]}
 
 
 class _Answer(BaseModel):
@@ -57,7 +57,13 @@ class Hit(_Answer):
     language: str
     cosine: float = Field(description="Of query and matched label by meaning, -1 to 1.")
     words: float = Field(description="How alike the two are by letters, 0 to 1; 0 where only meaning was asked.")
-    matched_by: Literal["exact", "meaning", "words", "both"] = Field(description="What brought the concept up.")
+    matched_by: Literal["exact", "meaning", "words", "both", "uri", "isco"] = Field(
+        description="What brought the concept up; a URI or an ISCO code is what was typed."
+    )
+    confidence: float | None = Field(
+        description="Probability that this is the concept meant, of its kind, 0 to 1; null where no text was asked for."
+    )
+    good_match: bool | None = Field(description="Whether the score is that of a good match; null as before.")
 
 
 class SearchAnswer(_Answer):
@@ -68,6 +74,7 @@ class SearchAnswer(_Answer):
     query: str
     index: IndexName
     encoder: EncoderName
+    good_match: bool = Field(description="Whether any hit is a good match; else they are just the nearest there are.")
     hits: list[Hit]
 
 

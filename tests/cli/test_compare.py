@@ -31,6 +31,8 @@ HIT = {
     "cosine": float,
     "words": float,
     "matched_by": str,
+    "confidence": float,
+    "good_match": bool,
 }
 SIDE = {"encoder": {"name": str, "fingerprint": str}, "hits": [HIT]}
 

@@ -29,11 +29,14 @@ HIT = {
     "cosine": float,
     "words": float,
     "matched_by": str,
+    "confidence": float,
+    "good_match": bool,
 }
 RECORD = {
     "query": str,
     "index": {"name": str, "version": str},
     "encoder": {"name": str, "fingerprint": str},
+    "good_match": bool,
     "hits": [HIT],
 }
 
@@ -50,18 +53,21 @@ def test_a_table_of_ten_hits(session_home: Path, cli: Cli) -> None:
     found = cli(session_home, "search", "nurse")
     assert (found.code, found.err) == (0, "")
     head, *rows = found.out.splitlines()
-    assert head.split() == ["Score", "Kind", "Label", "Matched", "by", "Concept"]
+    assert head.split() == ["Score", "Sure", "Kind", "Label", "Matched", "by", "Concept"]
     assert len(rows) == 10
-    assert rows[0].split() == ["1", "1.000", "occupation", "nurse", "occupation/nurse"]
+    sure = rows[0].split().pop(2)
+    assert re.fullmatch(r"[5-9]\d%", sure)
+    assert rows[0].split() == ["1", "1.000", sure, "occupation", "nurse", "occupation/nurse"]
     for rank, row in enumerate(rows, 1):
-        assert re.match(rf" ?{rank}  -?\d\.\d\d\d  (occupation|skill)  +\S", row)
+        assert re.match(rf" ?{rank}  -?\d\.\d\d\d +\d+%  (occupation|skill)  +\S", row)
     scores = [float(row.split()[1]) for row in rows]
     assert scores == sorted(scores, reverse=True)
 
 
 def test_the_label_that_matched_is_shown_where_it_is_another_one(session_home: Path, cli: Cli) -> None:
     _, row = cli(session_home, "search", "bread maker", "-k", "1").out.splitlines()
-    assert re.split(r" {2,}", row.strip()) == ["1", "1.000", "occupation", "baker", "bread maker", "occupation/baker"]
+    rank, score, _, *rest = re.split(r" {2,}", row.strip())
+    assert [rank, score, *rest] == ["1", "1.000", "occupation", "baker", "bread maker", "occupation/baker"]
 
 
 def test_labels_with_brackets_are_no_markup(session_home: Path, cli: Cli) -> None:
@@ -115,7 +121,8 @@ def test_json_has_the_promised_schema(session_home: Path, cli: Cli) -> None:
     assert [hit["rank"] for hit in record["hits"]] == list(range(1, 11))
     first = record["hits"][0]
     rounded = {name: round(first[name], 4) for name in ("score", "cosine")}
-    assert first | rounded | {"words": round(first["words"], 1)} == {
+    assert 0.5 < first["confidence"] < 1
+    assert first | rounded | {"words": round(first["words"], 1), "confidence": 0} == {
         "rank": 1,
         "score": 1.0,
         "uri": f"{ESCO}occupation/baker",
@@ -126,6 +133,8 @@ def test_json_has_the_promised_schema(session_home: Path, cli: Cli) -> None:
         "cosine": 1.0,
         "words": 1.0,
         "matched_by": "exact",
+        "confidence": 0,
+        "good_match": True,
     }
 
 
@@ -430,11 +439,8 @@ def test_a_search_is_by_what_is_asked(session_home: Path, cli: Cli) -> None:
     assert by["words"]["words"] == by["both"]["words"] > 0.3
     assert by["words"]["score"] != by["both"]["score"] != by["meaning"]["score"]
     assert first("elektrical fiter") == by["both"]
-    assert first("Nurses") | {"score": 0, "cosine": 0} == first("nurse") | {
-        "score": 0,
-        "cosine": 0,
-        "matched_by": "both",
-    }
+    known = {"score": 0, "cosine": 0, "confidence": 0}
+    assert first("Nurses") | known == first("nurse") | known | {"matched_by": "both"}
 
 
 @pytest.mark.parametrize("mode", ["letters", "", "Both"])

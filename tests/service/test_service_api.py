@@ -59,7 +59,7 @@ def test_search_answers_what_the_command_line_prints(client: Client, engines: En
     close(response.json(), expected)
     assert response.headers["Jobsearch-Index"] == "small/0001"
     assert response.headers["Content-Type"] == "application/json"
-    assert list(expected) == ["query", "index", "encoder", "hits"]
+    assert list(expected) == ["query", "index", "encoder", "good_match", "hits"]
 
 
 @pytest.mark.parametrize("mode", ["meaning", "words", "both"])

@@ -1,0 +1,86 @@
+"""How sure a hit is: scores turned into probabilities.
+
+The nearer the best candidate, the likelier the right concept is among the first ten; and among these, the more a score
+stands out, the likelier it is the right one:
+
+    confidence(i) = logistic(offset + slope · best score) · softmax(sharpness · scores)(i)
+
+Each kind has its own candidates: an occupation does not make a skill less likely. The constants are fitted on real
+vacancy titles coded by people and on inputs that are no titles, half of each, and measured on the other half:
+`tests/benchmarks/confidence.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jobsearch.lexical.fusion import Mode
+
+Floats = npt.NDArray[np.float64]
+# Candidates of a kind that share the probability.
+SHARING = 10
+# The least probability that the right concept is among the first ten, from which on a score is a good match's.
+GOOD = 0.3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns scores into probabilities.
+
+    Args:
+        offset, slope: of the logistic function of the best score.
+        sharpness: how much more likely a higher score is: one higher by 0.1 is `exp(0.1 · sharpness)` times as likely.
+    """
+
+    offset: float
+    slope: float
+    sharpness: float
+
+    @property
+    def good_score(self) -> float:
+        """The least score of a good match."""
+        return (math.log(GOOD / (1 - GOOD)) - self.offset) / self.slope
+
+    def confidences(self, scores: Floats) -> Floats:
+        """Return the probability that each candidate is the concept meant.
+
+        Args:
+            scores: of the candidates of one kind, (n,), in any order; all that are among the best ten must be there.
+
+        Returns:
+            Float64 (n,), 0 to 1; those of the best ten sum up to 1 at most.
+        """
+        if not len(scores):
+            return np.empty(0)
+        best = float(scores.max())
+        sharing = np.sort(scores)[-SHARING:]
+        weights = np.exp(self.sharpness * (scores - best))
+        shares = weights / np.exp(self.sharpness * (sharing - best)).sum()
+        found: Floats = shares / (1 + math.exp(-self.offset - self.slope * best))
+        return found
+
+
+def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode) -> Floats:
+    """Return the probability that each candidate is the concept meant, of those of its kind.
+
+    Args:
+        scores: of candidates of all kinds, (n,); all that are among the best ten of a kind must be there.
+        kinds: of the candidates, (n,).
+        mode: what they were found by.
+    """
+    found = np.zeros(len(scores))
+    for kind in np.unique(kinds).tolist():
+        found[kinds == kind] = CALIBRATIONS[mode].confidences(scores[kinds == kind])
+    return found
+
+
+CALIBRATIONS: Mapping[Mode, Calibration] = {
+    "both": Calibration(-4.0, 6.0, 15.0),
+    "words": Calibration(-3.4, 5.2, 11.0),
+    "meaning": Calibration(-5.0, 6.8, 18.0),
+}
