@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 # Candidates of a kind that share the probability.
 SHARING = 10
 # The least probability that the right concept is among the first ten, from which on a score is a good match's.
-GOOD = 0.3
+GOOD = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode) -> Flo
 
 
 CALIBRATIONS: Mapping[Mode, Calibration] = {
-    "both": Calibration(-4.0, 6.0, 15.0),
-    "words": Calibration(-3.4, 5.2, 11.0),
-    "meaning": Calibration(-5.0, 6.8, 18.0),
+    "both": Calibration(-3.5, 5.3, 14.2),
+    "words": Calibration(-2.8, 4.25, 11.0),
+    "meaning": Calibration(-4.3, 5.6, 17.6),
 }

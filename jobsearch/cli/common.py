@@ -57,6 +57,20 @@ def print_json(value: Any, indent: int | None = 2) -> None:
     click.echo(json.dumps(value, ensure_ascii=escaped, indent=indent))
 
 
+def write_output(path: str, content: bytes) -> None:
+    """Write a file that the user named, whole or not at all, and say so on stderr.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    from pathlib import Path
+
+    from jobsearch.files import write_atomically
+
+    write_atomically(Path(path).expanduser(), content)
+    click.echo(f"Wrote {path}.", err=True)
+
+
 def stdin_lines() -> Iterator[str]:
     """Yield stdin's lines as they come, read as UTF-8 whatever the locale says; a byte-order mark is dropped."""
     # Not through `sys.stdin.buffer`: at exit the interpreter closes that, and crashes if a thread still reads it.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.common import json_option, print_json, show_progress, write_output
+from jobsearch.cli.evaluate_confidence import confidence
 from jobsearch.errors import StorageError
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def evaluate() -> None:
       jobsearch evaluate sts --encoder use --encoder my-tuned
       jobsearch evaluate history
     """
+
+
+evaluate.add_command(confidence)
 
 
 @evaluate.command()
@@ -235,12 +239,12 @@ def similarity(
     shown = panels(dict(zip(column_names(matrices), (matrix.values for matrix in matrices), strict=True)))
     _remember(matrices)
     if csv_path is not None:
-        _write(csv_path, panels_csv(shown, titles).encode())
+        write_output(csv_path, panels_csv(shown, titles).encode())
     if png_path is not None:
         from jobsearch.evaluation.plots import heatmap
 
         picture = heatmap(shown, titles, measure)
-        _write(png_path, picture.png)
+        write_output(png_path, picture.png)
         if picture.letters_missing:
             click.echo("Warning: the picture's font lacks letters of some titles; boxes stand for them", err=True)
     if as_json:
@@ -331,13 +335,6 @@ def _remember(results: Iterable[Evaluated]) -> None:
             remember(result)
     except StorageError as error:
         click.echo(f"Warning: these figures are not in the history: {error}", err=True)
-
-
-def _write(path: str, content: bytes) -> None:
-    from jobsearch.files import write_atomically
-
-    write_atomically(Path(path).expanduser(), content)
-    click.echo(f"Wrote {path}.", err=True)
 
 
 def _print_records(found: list[dict[str, Any]]) -> None:

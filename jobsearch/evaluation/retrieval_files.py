@@ -91,7 +91,7 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
     relevant: list[Indices] = []
     unknown: list[str] = []
     empty = 0
-    for title, uri in _titles(path):
+    for title, uri in title_rows(path):
         if not title.strip():
             empty += 1
         elif uri.strip() not in number:
@@ -138,7 +138,12 @@ def number_labels(
     return number, tuple(corpus), np.array(concept_of, np.int64)
 
 
-def _titles(path: Path) -> Iterator[tuple[str, str]]:
+def title_rows(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the titles of a CSV file with the URIs of their concepts, as they are written.
+
+    Raises:
+        EvaluationError: the file is missing or no CSV with the columns `vacancyTitle` and `conceptUri`.
+    """
     expected = f"expected a CSV file with the columns {TITLE},{URI}"
     if not path.is_file():
         raise EvaluationError(f"{path} does not exist; {expected}, or a MELO folder")
