@@ -29,14 +29,14 @@ def engine() -> JobSearch:
 @pytest.fixture(scope="module")
 def asked(engine: JobSearch) -> Asked:
     """The first hit is right for two of the five titles, the third for the others."""
-    hits = engine.search_many(TITLES, 3, "occupation")
+    hits = engine.search_many(TITLES, 3, "occupation", mode="both")
     return Asked("t", TITLES, tuple(own[0 if place % 5 % 2 else 2].uri for place, own in enumerate(hits)), 4)
 
 
 def test_the_figures_are_those_of_the_hits(engine: JobSearch, asked: Asked) -> None:
     measured = measure_reliability(engine, asked, NONSENSE)
     # In one batch as there: of hits that are equally sure the order could hang on the last digit.
-    hits = engine.search_many([*TITLES, *NONSENSE], 10, "occupation")[: len(TITLES)]
+    hits = engine.search_many([*TITLES, *NONSENSE], 10, "occupation", mode="both")[: len(TITLES)]
     sure = np.array([own[0].confidence for own in hits], float)
     right = np.array([own[0].uri == uri for own, uri in zip(hits, asked.uris, strict=True)])
     assert right.mean() == 0.4
@@ -50,7 +50,7 @@ def test_the_figures_are_those_of_the_hits(engine: JobSearch, asked: Asked) -> N
     assert 0 < measured.error_ten < measured.error  # most of ten hits are wrong, and say so
     good = [any_good_match(own) for own in hits]
     assert measured.no_match["titles"] == pytest.approx(1 - np.mean(good))
-    said = [not any_good_match(own) for own in engine.search_many(NONSENSE, 10, "occupation")]
+    said = [not any_good_match(own) for own in engine.search_many(NONSENSE, 10, "occupation", mode="both")]
     assert 0 < np.mean(said) < 1
     assert measured.no_match["off_topic"] == pytest.approx(np.mean(said))
     assert measured.found[True] == 1.0
