@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
@@ -31,10 +32,12 @@ Type a job title or a skill to find what is nearest to it.
 @k_option
 @click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
-def shell(k: int | None, kind: str, index_name: str | None) -> None:
+@click.option("--plain", is_flag=True, help="Line by line, without the full screen.")
+def shell(k: int | None, kind: str, index_name: str | None, plain: bool) -> None:
     """Search interactively.
 
-    Results stay numbered: type a number to open a hit. `:help` shows the rest.
+    In a terminal the hits change while you type; F1 shows the keys. Elsewhere, and with --plain, it goes line by line:
+    hits are numbered, a number opens one, `:help` shows the rest.
 
     \b
     Examples:
@@ -43,6 +46,11 @@ def shell(k: int | None, kind: str, index_name: str | None) -> None:
     """
     engine = open_engine(index_name)
     session = _Session(engine, hits_wanted(k, engine, kind), kind)
+    if not plain and _has_full_screen():
+        from jobsearch.cli.live.app import run_live
+
+        run_live(engine, k, cast("KindFilter", kind))
+        return
     if sys.stdin.isatty():
         labels = session.engine.opened.manifest.counts["labels"]
         click.echo(f"{labels:,} labels. Type a job title or a skill; :help for more, Ctrl-D to leave.")
@@ -52,6 +60,11 @@ def shell(k: int | None, kind: str, index_name: str | None) -> None:
                 break
         except JobSearchError as error:
             click.echo(f"Error: {error}", err=True)
+
+
+def _has_full_screen() -> bool:
+    dumb = os.environ.get("TERM", "dumb").lower() in ("", "dumb", "unknown")
+    return sys.stdin.isatty() and sys.stdout.isatty() and not dumb
 
 
 class _Session:
@@ -139,12 +152,13 @@ def _input() -> Iterator[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+    from jobsearch.cli.live.history import HISTORY_FILE
     from jobsearch.home import data_directory
 
     history: History
     try:
         data_directory().mkdir(parents=True, exist_ok=True)
-        path = data_directory() / "shell_history"
+        path = data_directory() / HISTORY_FILE
         path.touch()
         history = FileHistory(str(path))
     except OSError:

@@ -16,7 +16,7 @@ def feed(cli: Cli, home: Path, *lines: str, options: tuple[str, ...] = ()) -> Re
 def labels(out: str) -> list[str]:
     """The labels in tables of hits."""
     rows = [re.split(r" {2,}", line.strip()) for line in out.splitlines() if re.match(r" *\d+ +-?\d\.\d{3} ", line)]
-    return [row[3] for row in rows]
+    return [row[4] for row in rows]
 
 
 def test_a_session_in_a_process_of_its_own(session_home: Path) -> None:
@@ -94,7 +94,7 @@ def test_k_and_kind_hold_from_then_on(session_home: Path, cli: Cli) -> None:
     assert labels(out)[0] == "nurse"
     assert labels(out)[3] == "care for patients"
     assert labels(out)[6] == "nurse"
-    kinds = [line.split()[2] for line in out.splitlines() if re.match(r" *\d+ +-?\d\.", line)]
+    kinds = [line.split()[3] for line in out.splitlines() if re.match(r" *\d+ +-?\d\.", line)]
     assert set(kinds[3:6]) == {"skill"}
 
 

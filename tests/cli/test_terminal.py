@@ -94,7 +94,7 @@ def terminal(home: Path, *arguments: str) -> Iterator[Terminal]:
 
 def test_a_session(home: Path) -> None:
     history = home / "data" / "shell_history"
-    with terminal(home, "shell", "-k", "3") as shell:
+    with terminal(home, "shell", "--plain", "-k", "3") as shell:
         assert f"{ENGLISH} labels. Type a job title or a skill; :help for more, Ctrl-D to leave." in shell.wait_for(
             "> "
         )
@@ -123,7 +123,7 @@ def test_a_session(home: Path) -> None:
 
 def test_history_comes_back_in_the_next_session(home: Path) -> None:
     (home / "data" / "shell_history").write_text("\n# 2025-01-01 00:00:00\n+plumber\n", encoding="utf-8")
-    with terminal(home) as shell:
+    with terminal(home, "shell", "--plain") as shell:
         shell.wait_for("> ")
         shell.press(UP + "\r")
         assert "1.000" in shell.wait_for("occupation/plumber")
@@ -135,7 +135,7 @@ def test_history_comes_back_in_the_next_session(home: Path) -> None:
 def test_a_home_that_cannot_keep_history_is_no_reason_not_to_search(session_home: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")  # below a file not even root can write
     index = str(session_home / "indexes" / "small")
-    with terminal(tmp_path / "file" / "home", "shell", "-k", "1", "--index", index) as shell:
+    with terminal(tmp_path / "file" / "home", "shell", "--plain", "-k", "1", "--index", index) as shell:
         shell.wait_for("> ")
         shell.press("nurse\r")
         assert "1.000" in shell.wait_for("occupation/nurse")
