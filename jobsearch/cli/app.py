@@ -21,6 +21,7 @@ from jobsearch.cli.index import index
 from jobsearch.cli.match import match
 from jobsearch.cli.models import models
 from jobsearch.cli.pairs import pairs
+from jobsearch.cli.report import report
 from jobsearch.cli.search import search
 from jobsearch.cli.serve import serve
 from jobsearch.cli.shell import shell
@@ -68,7 +69,7 @@ def cli(ctx: click.Context) -> None:
         ctx.invoke(shell)
 
 
-for command in (search, match, shell, compare, pairs, tune, models, index, esco, evaluate, serve, doctor):
+for command in (search, match, shell, compare, pairs, tune, models, report, index, esco, evaluate, serve, doctor):
     command.no_args_is_help = False  # a group alone is wrong usage, told in one line
     cli.add_command(command)
 
