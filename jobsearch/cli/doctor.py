@@ -73,7 +73,7 @@ def examine() -> Iterator[Finding]:
         yield _package(package, needed=False)
     yield _home()
     yield from _taxonomies()
-    yield _weights()
+    yield from _weights()
     yield from _indexes()
 
 
@@ -128,14 +128,16 @@ def _taxonomies() -> Iterator[Finding]:
         yield Finding(what, "ok", f"{counts['labels']:,} labels, {counts['occupations']:,} occupations")
 
 
-def _weights() -> Finding:
-    from jobsearch.encoder.packaged import packaged_weights
+def _weights() -> Iterator[Finding]:
+    from jobsearch.encoder.packaged import BASE_NAME, packaged_weights
+    from jobsearch.encoder.shipped import SHIPPED_NAME, shipped_weights
     from jobsearch.errors import EncoderError
 
-    try:
-        return Finding("Encoder use", "ok", packaged_weights("keep").name + " weights found")
-    except EncoderError as error:
-        return Finding("Encoder use", "broken", str(error))
+    for name, load in ((BASE_NAME, lambda: packaged_weights("keep")), (SHIPPED_NAME, shipped_weights)):
+        try:
+            yield Finding(f"Encoder {name}", "ok", load().name + " weights found")
+        except EncoderError as error:
+            yield Finding(f"Encoder {name}", "broken", str(error))
 
 
 def _indexes() -> Iterator[Finding]:

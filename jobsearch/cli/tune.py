@@ -219,3 +219,4 @@ def _result_lines(tuned: Tuned, record: Any) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "Kept in", str(tuned.directory)
+    yield "Report", f"`jobsearch report {tuned.record['name']}` tells all of it in one HTML file, with pictures"

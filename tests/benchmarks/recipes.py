@@ -1,8 +1,11 @@
 """What a recipe is worth: tune, then measure base and tuned on STS, MELO and vacancy titles, and print one table.
 
     python tests/benchmarks/recipes.py --shared ../shared/data --variant default --variant scale=16,dropout=0
+    python tests/benchmarks/recipes.py --shared ../shared/data --ablations [--teacher teacher.safetensors]
 
 A variant is `default`, `tutorial`, or values of the default recipe to change. Each takes some minutes on two cores.
+--ablations leaves one ingredient of the default recipe out after the other; with --teacher (`jobsearch pairs
+--teacher`) the recipe with one comes first.
 Training data: the taxonomy in use (`jobsearch esco use`), or --pairs. Titles are looked up among the official
 occupations under --shared, with all their labels. The gate's verdict is printed, and obeyed by nothing here.
 """
@@ -30,9 +33,20 @@ from jobsearch.tuning.data import recipe_pairs
 from jobsearch.tuning.general import general_check
 from jobsearch.tuning.pairs_file import read_pairs
 from jobsearch.tuning.recipes import RECIPES, Recipe, find_recipe
+from jobsearch.tuning.teacher import read_teacher
 from jobsearch.tuning.tune import tune
 
 Figures = dict[str, float]
+ABLATIONS = (
+    "default",
+    "marks=0,slips=0",
+    "dropout=0",
+    "description_repeats=0",
+    "interpolation=1",
+    "batch=128",
+    "loss=angular",
+)
+TAUGHT = "default, with the teacher"
 
 
 def recipe_of(variant: str) -> Recipe:
@@ -74,6 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True, help="folder with stsb, retrieval and esco-1.2-en")
     parser.add_argument("--variant", action="append", default=[], help="may be given several times")
+    parser.add_argument("--ablations", action="store_true", help="the default recipe, and without each ingredient")
+    parser.add_argument("--teacher", type=Path, help="what a stronger encoder sees: one more row")
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -84,8 +100,9 @@ def main() -> None:
     case = default_case(find_taxonomy().languages)
     rows = [("base", measure(find_encoder("use", case)), "")]
     print_row(rows[0], header=True)
-    for variant in arguments.variant or ["default"]:
-        recipe = recipe_of(variant)
+    variants = [*arguments.variant, *(ABLATIONS if arguments.ablations else ())] or ["default"]
+    for variant in [*([TAUGHT] if arguments.teacher else ()), *variants]:
+        recipe = recipe_of("default" if variant == TAUGHT else variant)
         began = time.monotonic()
         if arguments.pairs:
             pairs = read_pairs(arguments.pairs, seed=arguments.seed)
@@ -100,6 +117,7 @@ def main() -> None:
                 models=Path(folder),
                 general=general,
                 data_source=str(arguments.pairs or active_name()),
+                teacher=read_teacher(arguments.teacher) if variant == TAUGHT else None,
                 seed=arguments.seed,
             )
             seconds = time.monotonic() - began

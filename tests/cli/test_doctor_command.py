@@ -11,7 +11,9 @@ import pytest
 from cli_home import ENGLISH, replace_file
 from cli_process import Cli, shape
 
+from jobsearch.encoder.shipped import DELTA
 from jobsearch.errors import EncoderError
+from jobsearch.home import builtin_encoder_directory
 
 
 def findings(cli: Cli, home: Path, code: int = 0) -> dict[str, dict[str, str]]:
@@ -148,3 +150,18 @@ def test_weights_that_cannot_be_read(cli: Cli, tmp_path: Path, monkeypatch: pyte
     found = findings(cli, tmp_path, code=1)
     assert found["Encoder use"]["state"] == "broken"
     assert "run `pip" in found["Encoder use"]["seen"]
+
+
+def test_a_damaged_shipped_encoder(
+    session_home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(builtin_encoder_directory(), folder)
+    monkeypatch.setattr("jobsearch.encoder.shipped.builtin_encoder_directory", lambda: folder)
+    assert findings(cli, session_home)["Encoder use-jobs"]["state"] == "ok"
+    content = bytearray((folder / DELTA).read_bytes())
+    content[-1000] ^= 1
+    (folder / DELTA).write_bytes(content)
+    found = findings(cli, session_home, code=1)["Encoder use-jobs"]
+    assert found["state"] == "broken"
+    assert "was altered: it does not match its digest; install jobsearch again" in found["seen"]
