@@ -37,8 +37,8 @@ class Hit:
             `"meaning"`, `"words"` or `"both"`. For a URI or an ISCO code that was typed: `"uri"` or `"isco"`.
         confidence: probability that this is the concept meant, of those of its kind, 0 to 1 (`jobsearch.confidence`);
             None for what is near a concept or in a group that was named.
-        good_match: whether the score is that of a good match, None as before. A query without one is likely nonsense or
-            off the topic, and its hits are just the nearest there are.
+        good_match: whether the score is that of a good match, None as before. A query without one is off the topic,
+            or hard to place, and its hits are just the nearest there are.
     """
 
     rank: int

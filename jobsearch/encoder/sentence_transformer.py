@@ -146,7 +146,7 @@ def _load(name: str) -> Any:
         raise EncoderError(f"{name} is a sentence-transformers model and the package is missing; {_INSTALL}") from error
     for logger in ("sentence_transformers", "transformers"):
         logging.getLogger(logger).setLevel(logging.ERROR)
-    bars.disable_progress_bar()
+    bars.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     try:
         return SentenceTransformer(name, device="cpu")
     except Exception as error:  # whatever it may be: no connection, no such model, damaged files

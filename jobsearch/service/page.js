@@ -111,7 +111,8 @@ async function ask() {
     show(null);
     results.replaceChildren(...(both ? pair(answer) : [table(answer.hits, `Encoder ${answer.encoder.name}`)]));
     const count = both ? `${answer.base.hits.length} and ${answer.tuned.hits.length}` : answer.hits.length;
-    statusLine.textContent = `${count} hits for “${answer.query}” in ${Math.round(performance.now() - began)} ms`;
+    statusLine.textContent = `${count} hits for “${answer.query}” in ${Math.round(performance.now() - began)} ms` +
+      ((both ? answer.tuned : answer).hits.some((hit) => hit.good_match !== false) ? "" : " – no good match");
   } catch (problem) {
     if (controller !== underWay) return; // another question took its place
     show(problem instanceof Failure ? problem : new Failure(String(problem)));
@@ -151,8 +152,8 @@ function table(found, title, describe = null) {
   const made = element("table");
   made.append(element("caption", title));
   const head = element("tr");
-  for (const name of ["Rank", "Score", "Label", "Kind", ...(describe ? ["Moved"] : [])]) {
-    const cell = element("th", name, name === "Rank" || name === "Score" ? "number" : "");
+  for (const name of ["Rank", "Score", "Sure", "Label", "Kind", ...(describe ? ["Moved"] : [])]) {
+    const cell = element("th", name, ["Rank", "Score", "Sure"].includes(name) ? "number" : "");
     cell.scope = "col";
     head.append(cell);
   }
@@ -167,7 +168,9 @@ function row(hit, describe) {
   const label = element("td");
   label.append(link(hit));
   if (hit.matched_label !== hit.label) label.append(element("span", `by “${hit.matched_label}”`, "matched"));
-  made.append(element("td", hit.rank, "number"), element("td", hit.score.toFixed(3), "number"), label);
+  const sure = hit.confidence === null ? "" : `${Math.round(100 * hit.confidence)} %`;
+  for (const value of [hit.rank, hit.score.toFixed(3), sure]) made.append(element("td", value, "number"));
+  made.append(label);
   made.append(element("td", hit.kind === "occupation" ? "title" : hit.kind));
   if (describe) {
     const [movement, text, words] = describe(hit);

@@ -108,11 +108,16 @@ def test_results_come_while_one_types(page: Page, client: Client) -> None:
     shown = page.column(0)
     assert [row[0] for row in shown] == [str(rank) for rank in range(1, 11)]
     assert [row[1] for row in shown] == [f"{hit['score']:.3f}" for hit in expected]
-    assert shown[0][2] == "baker\nby “bread maker”"
-    assert shown[0][3] == "title"
+    assert [row[2] for row in shown] == [f"{hit['confidence'] * 100:.0f} %" for hit in expected]
+    assert shown[0][3] == "baker\nby “bread maker”"
+    assert shown[0][4] == "title"
     assert page.one("#results a").get_attribute("href") == expected[0]["uri"]
     assert "small, version 0001" in page.one("#about").text
     assert len(page.all("#results table")) == 1
+    assert "no good match" not in page.one("#status").text
+    page.type("blorf the snarg")
+    page.until(lambda: page.one("#status").text.endswith("ms – no good match"))
+    assert len(page.column(0)) == 10
 
 
 def test_kind_and_number_of_hits_are_kept_to(page: Page) -> None:
@@ -120,7 +125,7 @@ def test_kind_and_number_of_hits_are_kept_to(page: Page) -> None:
     page.status("10 and 10 hits")
     page.one("#kind option[value=skill]").click()
     page.status("6 and 6 hits")  # all skills that there are
-    assert {row[3] for row in page.column(0)} == {"skill"}
+    assert {row[4] for row in page.column(0)} == {"skill"}
     page.browser.execute_script("document.getElementById('k').select()")
     page.one("#k").send_keys("2")
     page.status("2 and 2 hits")
@@ -151,9 +156,9 @@ def test_base_and_tuned_are_side_by_side_and_moves_are_marked(page: Page, client
     def went(base: int, tuned: int | None) -> str:
         return "dropped" if tuned is None else "=" if tuned == base else f"→ {tuned}"
 
-    assert [row[4] for row in page.column(1)] == [came(*moves[hit["uri"]]) for hit in answer["tuned"]["hits"]]
-    assert [row[4] for row in page.column(0)] == [went(*moves[hit["uri"]]) for hit in answer["base"]["hits"]]
-    marks = {row[4][0] for row in page.column(1)}
+    assert [row[5] for row in page.column(1)] == [came(*moves[hit["uri"]]) for hit in answer["tuned"]["hits"]]
+    assert [row[5] for row in page.column(0)] == [went(*moves[hit["uri"]]) for hit in answer["base"]["hits"]]
+    marks = {row[5][0] for row in page.column(1)}
     assert {"↑", "↓"} <= marks  # else the test shows nothing
     moved = page.one("#results .up")
     assert moved.get_attribute("aria-label").startswith("up ")
@@ -163,7 +168,7 @@ def test_markup_in_queries_and_labels_is_text(page: Page) -> None:
     title = page.browser.title
     page.type(MARKUP)
     page.until(lambda: MARKUP in page.one("#status").text)
-    assert page.column(0)[0][2] == MARKUP
+    assert page.column(0)[0][3] == MARKUP
     assert page.all("#results img, #status img") == []
     page.type("<script>document.title='owned'</script>\u0000 \u202e")
     page.until(lambda: "</script>" in page.one("#status").text)
