@@ -129,11 +129,13 @@ def _taxonomies() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
+    from functools import partial
+
     from jobsearch.encoder.packaged import BASE_NAME, packaged_weights
     from jobsearch.encoder.shipped import SHIPPED_NAME, shipped_weights
     from jobsearch.errors import EncoderError
 
-    for name, load in ((BASE_NAME, lambda: packaged_weights("keep")), (SHIPPED_NAME, shipped_weights)):
+    for name, load in ((BASE_NAME, partial(packaged_weights, "keep")), (SHIPPED_NAME, shipped_weights)):
         try:
             yield Finding(f"Encoder {name}", "ok", load().name + " weights found")
         except EncoderError as error:
