@@ -47,8 +47,8 @@ def test_similar_titles_move_together_and_different_ones_do_not() -> None:
     titles = ["data scientist", "machine learning engineer", "pastry chef", "midwife"]
     tuned, base = (LeanEncoder(weights).encode(titles) for weights in (shipped_weights(), packaged_weights("lower")))
     tuned, base = tuned @ tuned.T, base @ base.T
-    assert tuned[0, 1] > base[0, 1] + 0.05
-    assert tuned[0, 1] > max(tuned[0, 2], tuned[0, 3]) + 0.1
+    assert tuned[0, 1] > base[0, 1] + 0.02
+    assert tuned[0, 1] - max(tuned[0, 2:]) > base[0, 1] - max(base[0, 2:]) + 0.1
 
 
 def test_its_record_says_how_it_was_made_and_that_its_gate_let_it_pass() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.index import concepts as module
+from jobsearch.index import vectors as searching
 from jobsearch.index.concepts import Found, nearest_concepts, nearest_rows
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.rows import Rows
@@ -112,8 +113,8 @@ def test_it_is_exactly_the_plain_way(
 
 @pytest.mark.parametrize("index_type", ["sq8", "HNSW4,Flat"])
 def test_of_an_approximate_index_too(labels: LabelTable, index_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EXACT_UP_TO", 0)
-    monkeypatch.setattr(module, "_MOST_FETCHED", 0.9)
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(searching, "_MOST_FETCHED", 0.9)
     embeddings = vectors_with_ties(0, 2, 1e-7).embeddings
     vectors = Vectors.build(np.array(embeddings), find_type(index_type, LABELS, DIM))
     queries = unit_vectors(40, DIM, 5)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsearch.encoder.protocol import Embeddings
-from jobsearch.index import concepts as module
+from jobsearch.index import vectors as module
 from jobsearch.index.concepts import Found, nearest_concepts
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.rows import Rows

@@ -414,12 +414,12 @@ def _with_another_encoder() -> JobSearch:
     opened = engine.opened
     encoder = Counted().encoder
     encoder.fingerprint = "other"
-    return JobSearch(engine._directory, replace(opened, encoder=encoder))
+    return JobSearch(engine._place, replace(opened, encoder=encoder))
 
 
 def _with_version(version: str) -> JobSearch:
     engine = small_engine()
-    return JobSearch(engine._directory, replace(engine.opened, version=version))
+    return JobSearch(engine._place, replace(engine.opened, version=version))
 
 
 @pytest.mark.parametrize("change", CHANGES)

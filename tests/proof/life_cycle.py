@@ -19,7 +19,7 @@ from jobsearch.encoder import lean
 from jobsearch.engine import JobSearch
 from jobsearch.errors import EncoderError
 from jobsearch.filters import Filter
-from jobsearch.index import concepts, reader
+from jobsearch.index import reader, vectors
 from jobsearch.index.edits import Edit
 from jobsearch.index.gate import Gate
 from jobsearch.index.versions import IndexDirectory
@@ -91,8 +91,8 @@ cached_tokenizer = functools.cache(lean.Tokenizer)
 def every_search_by_faiss() -> Iterator[None]:
     """Small indexes are scored row by row, whatever their type; here their own structure finds the candidates."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(concepts, "EXACT_UP_TO", 0)
-        patch.setattr(concepts, "_MOST_FETCHED", 1.0)
+        patch.setattr(vectors, "EXACT_UP_TO", 0)
+        patch.setattr(vectors, "_MOST_FETCHED", 1.0)
         yield
 
 

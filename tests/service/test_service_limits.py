@@ -330,7 +330,7 @@ def test_what_nobody_foresaw_is_logged_and_not_told(engines: Engines, caplog: py
         raise RuntimeError("a secret from within")
 
     opened = engines.main.opened
-    broken = JobSearch(engines.main._directory, replace(opened, encoder=Wrapped(opened.encoder, encode=fail)))
+    broken = JobSearch(engines.main._place, replace(opened, encoder=Wrapped(opened.encoder, encode=fail)))
     caplog.set_level(logging.INFO, "jobsearch")
     with running(create_app(broken)) as client:
         response = client.post("/search", json={"query": "my private query"}, headers={"X-Request-Id": "abc-1"})
