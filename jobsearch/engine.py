@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
@@ -21,6 +22,15 @@ from jobsearch.searcher import Searcher
 from jobsearch.watching import Watcher
 
 _log = logging.getLogger(__name__)
+# What an address begins with, of vectors that Milvus holds.
+MILVUS = "milvus://"
+
+
+class Place(Protocol):
+    """Where versions are published."""
+
+    def newer(self, opened: IndexVersion) -> IndexVersion | None:
+        """Open the version that is published now; None where that is the one that is open."""
 
 
 class JobSearch:
@@ -33,8 +43,8 @@ class JobSearch:
     Nothing is printed and no state is global; what happens beside the answers is logged under `jobsearch`.
     """
 
-    def __init__(self, directory: IndexDirectory, opened: IndexVersion | Searcher) -> None:
-        self._directory = directory
+    def __init__(self, place: IndexDirectory | Place, opened: IndexVersion | Searcher) -> None:
+        self._place: Place = _Folder(place) if isinstance(place, IndexDirectory) else place
         # One reference is swapped at a reload; each call takes it once, so one version answers the whole call.
         self._searcher = opened if isinstance(opened, Searcher) else Searcher(opened)
         self._reloading = threading.Lock()  # of two reloads at once the slower could move back to an older version
@@ -44,7 +54,8 @@ class JobSearch:
         """Open an index and check that it is whole (about 0.2 s for 100,000 labels).
 
         Args:
-            index: path of an index directory, or the name of one in the home folder.
+            index: path of an index directory, or the name of one in the home folder; or `milvus://…`, where vectors
+                were pushed to (docs/backend.md).
             version: number of a version (`"0002"`); default: the current one.
 
         Raises:
@@ -52,7 +63,13 @@ class JobSearch:
             IndexFormatError: it was written by another format version.
             IndexCorruptError: a file is missing, truncated or altered.
             EncoderMismatchError: its encoder is not the one that made the vectors.
+            VectorStoreError: Milvus does not answer.
         """
+        if isinstance(index, str) and index.startswith(MILVUS):
+            from jobsearch.integrations.milvus import MilvusPlace
+
+            place = MilvusPlace(index)
+            return JobSearch(place, place.open(version))
         directory = IndexDirectory(index.absolute()) if isinstance(index, Path) else IndexDirectory.named(index)
         return JobSearch(directory, open_version(directory, version))
 
@@ -63,7 +80,7 @@ class JobSearch:
 
     def snapshot(self) -> JobSearch:
         """Return an engine that stays on the version in use now, whatever this one moves to; it costs nothing."""
-        return JobSearch(self._directory, self._searcher)
+        return JobSearch(self._place, self._searcher)
 
     def search(
         self, query: str, k: int = 10, kind: KindFilter = "all", where: Filter | None = None, mode: Mode = "both"
@@ -229,11 +246,10 @@ class JobSearch:
             IndexingError, EncoderError: the newest version cannot be opened; the engine stays on the one it has.
         """
         with self._reloading:
-            opened, newest = self.opened, self._directory.current()
-            # The folder may have been replaced as a whole, by one with a version of the same number.
-            if newest == opened.version and self._manifest(newest) == opened.manifest:
+            opened = self.opened
+            moved = self._place.newer(opened)
+            if moved is None:
                 return False
-            moved = open_version(self._directory)  # not by its number: it may be pruned by now, for a newer one
             self._searcher = Searcher(moved)
         _log.info("index %r moved from version %s to %s", opened.name, opened.version, moved.version)
         return True
@@ -252,5 +268,17 @@ class JobSearch:
         """
         return Watcher(self.reload, interval)
 
-    def _manifest(self, version: str) -> Manifest:
-        return Manifest.read(self._directory.version_path(version), self._directory.mend)
+
+class _Folder:
+    """An index directory as the place of its versions."""
+
+    def __init__(self, directory: IndexDirectory) -> None:
+        self._directory = directory
+
+    def newer(self, opened: IndexVersion) -> IndexVersion | None:
+        directory, newest = self._directory, self._directory.current()
+        # The folder may have been replaced as a whole, by one with a version of the same number.
+        same = newest == opened.version
+        if same and Manifest.read(directory.version_path(newest), directory.mend) == opened.manifest:
+            return None
+        return open_version(directory)  # not by its number: it may be pruned by now, for a newer one

@@ -8,7 +8,8 @@
     │   ├── IndexNotFoundError   no index, or no version, of that name
     │   ├── IndexFormatError     written by another format version
     │   ├── IndexCorruptError    a file is missing, truncated or altered
-    │   └── EncoderMismatchError vectors and encoder do not belong together
+    │   ├── EncoderMismatchError vectors and encoder do not belong together
+    │   └── VectorStoreError     the server that holds the vectors is away, slow or refuses
     ├── TuningError          training pairs or a recipe that cannot be used
     ├── QueryError           a query, k or a filter that cannot be answered
     ├── MatchingError        a file of titles that cannot be read, or nowhere to put the answers
@@ -56,6 +57,10 @@ class IndexCorruptError(IndexingError):
 
 class EncoderMismatchError(IndexingError):
     """The vectors of the index were made by another encoder."""
+
+
+class VectorStoreError(IndexingError):
+    """The server that holds the vectors is away, slow or refuses."""
 
 
 class TuningError(JobSearchError):

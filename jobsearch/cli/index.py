@@ -9,6 +9,7 @@ import click
 from jobsearch.cli.building import build, build_options, gate_options, index_directory
 from jobsearch.cli.common import json_option, print_json, show_progress
 from jobsearch.cli.index_edit import add, export, remove
+from jobsearch.cli.index_push import push
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """Build, edit, check, roll back and export indexes.
+    """Build, edit, check, roll back, export and push indexes.
 
     \b
     Examples:
@@ -26,7 +27,7 @@ def index() -> None:
     """
 
 
-for command in (add, remove, export):
+for command in (add, remove, export, push):
     index.add_command(command)
 
 

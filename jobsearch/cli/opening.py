@@ -19,15 +19,17 @@ def open_engine(name: str | None) -> JobSearch:
     """Open an index by name; the default one is built if it is missing, and said to be stale if it is.
 
     Args:
-        name: the index, or None for that of the taxonomy in use.
+        name: the index, or `milvus://…`, or None for that of the taxonomy in use.
 
     Raises:
         JobSearchError: it cannot be opened or built.
     """
-    from jobsearch.engine import JobSearch
+    from jobsearch.engine import MILVUS, JobSearch
     from jobsearch.index.versions import IndexDirectory, index_names
     from jobsearch.taxonomy.library import active_name
 
+    if name is not None and name.startswith(MILVUS):
+        return JobSearch.open(name)
     chosen = name or active_name()
     directory = IndexDirectory.named(chosen)
     if not directory.exists:
@@ -57,13 +59,13 @@ def open_encoder_engine(name: str) -> JobSearch:
     """
     from pathlib import Path
 
-    from jobsearch.engine import JobSearch
+    from jobsearch.engine import MILVUS, JobSearch
     from jobsearch.index.manifest import Manifest
     from jobsearch.index.versions import IndexDirectory, index_names
     from jobsearch.taxonomy.library import active_name, taxonomy_directory
     from jobsearch.taxonomy.store import read_about
 
-    if name in index_names():
+    if name in index_names() or name.startswith(MILVUS):
         return open_engine(name)
     about = read_about(taxonomy_directory())
     encoder, case = _describe_encoder(name, tuple(about["languages"]))

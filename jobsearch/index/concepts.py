@@ -11,8 +11,7 @@ from jobsearch.encoder.protocol import Embeddings
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.recall import FETCH, TIE
 from jobsearch.index.rows import Rows
-from jobsearch.index.types import EXACT_UP_TO
-from jobsearch.index.vectors import RowNumbers, Scores, Vectors
+from jobsearch.index.vectors import RowNumbers, RowVectors, Scores
 
 # A concept by its best label: (cosine, row of the label).
 Found = tuple[float, int]
@@ -20,12 +19,10 @@ Cosines = npt.NDArray[np.float64]
 _LEAST_FETCHED = 32
 # Queries that are folded sooner one by one than all at once.
 _FEW = 4
-# Share of all labels that may be fetched before scoring each of them is the faster way.
-_MOST_FETCHED = 1 / 16
 
 
 def nearest_concepts(
-    vectors: Vectors,
+    vectors: RowVectors,
     labels: LabelTable,
     queries: Embeddings,
     k: int,
@@ -54,7 +51,7 @@ def nearest_concepts(
 
 
 def nearest_rows(
-    vectors: Vectors,
+    vectors: RowVectors,
     labels: LabelTable,
     queries: Embeddings,
     k: int,
@@ -93,15 +90,11 @@ def nearest_rows(
     return found_scores, found_rows
 
 
-def fetch(vectors: Vectors, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
+def fetch(vectors: RowVectors, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
     """Return the nearest `count` of some rows, or somewhat more or fewer where the index finds others that are not."""
     if len(rows) == 0:
         return np.full((len(queries), 1), -2.0, np.float32), np.full((len(queries), 1), -1, np.int64)
-    # A filter drops some of what the index finds: so much more is fetched.
-    fetched = count * len(vectors) // len(rows)
-    if len(rows) <= EXACT_UP_TO or fetched > _MOST_FETCHED * len(vectors):
-        return vectors.exact(queries, min(count, len(rows)), rows)
-    return vectors.search(queries, fetched)
+    return vectors.nearest(queries, count, rows)
 
 
 def _best(labels: LabelTable, scores: Cosines, numbers: RowNumbers, k: int, rows: Rows) -> tuple[Cosines, RowNumbers]:

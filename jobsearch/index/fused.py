@@ -18,7 +18,7 @@ from jobsearch.index.concepts import fetch
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.recall import FETCH, TIE
 from jobsearch.index.rows import Rows
-from jobsearch.index.vectors import RowNumbers, Vectors
+from jobsearch.index.vectors import RowNumbers, RowVectors
 from jobsearch.lexical.fusion import MatchedBy, Mode, concept_score, exact_first, likeness, words_share
 from jobsearch.lexical.words import Scores, Words
 
@@ -57,7 +57,7 @@ class Fused:
 
 
 def fused_concepts(
-    vectors: Vectors,
+    vectors: RowVectors,
     words: Words,
     labels: LabelTable,
     typed: str,
@@ -152,7 +152,7 @@ def _in_order(found: _Scored, labels: LabelTable, k: int, min_score: float) -> l
     return result[:k]
 
 
-def _nearest_rows(vectors: Vectors, vector: Embeddings, count: int, k: int, rows: Rows) -> tuple[RowNumbers, bool]:
+def _nearest_rows(vectors: RowVectors, vector: Embeddings, count: int, k: int, rows: Rows) -> tuple[RowNumbers, bool]:
     """Return the rows nearest by meaning, all there are where that many are asked for.
 
     And tell whether the best k tie with the last one, so that others just as good may have been cut off.
@@ -185,7 +185,7 @@ def _rows_above(scores: Scores, least: float, rows: Rows) -> RowNumbers:
 
 
 def _score(
-    vectors: Vectors,
+    vectors: RowVectors,
     labels: LabelTable,
     concepts: npt.NDArray[np.int32],
     by_words: Scores,

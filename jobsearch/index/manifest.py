@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,9 @@ class Manifest:
             raise IndexCorruptError(f"{path} was altered: it does not match its checksum; {mend}")
         return Manifest(**content)
 
-    def verify_files(self, directory: Path, mend: str, folder: str = "", others: bool = False) -> None:
+    def verify_files(
+        self, directory: Path, mend: str, folder: str = "", others: bool = False, without: Collection[str] = ()
+    ) -> None:
         """Compare files of the version with their size and checksum.
 
         Args:
@@ -108,12 +110,13 @@ class Manifest:
             mend: what to do next, for the error.
             folder: only files in this folder of it; "": all files.
             others: all files but these.
+            without: files that need not be there.
 
         Raises:
             IndexCorruptError: a file is missing, truncated or altered; the first such is named.
         """
         for name, expected in self.files.items():
-            if (name.startswith(folder)) is others:
+            if (name.startswith(folder)) is others or name in without:
                 continue
             path = directory / name
             try:

@@ -10,8 +10,8 @@ from jobsearch.encoder.library import open_encoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError, JobSearchError
 from jobsearch.index.labels import LabelTable
-from jobsearch.index.manifest import ENCODER, LABELS, METRIC, VECTORS, WORDS, Manifest
-from jobsearch.index.vectors import Vectors
+from jobsearch.index.manifest import ENCODER, HALVES, LABELS, METRIC, VECTORS, WORDS, Manifest
+from jobsearch.index.vectors import RowVectors, Vectors
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.lexical.words import Words
 
@@ -24,7 +24,7 @@ class IndexVersion:
         name: name of the index.
         version: number of the version.
         manifest: its description.
-        vectors: the FAISS index, mapped from its file.
+        vectors: the FAISS index, mapped from its file, or vectors that lie elsewhere.
         labels: the label table, one row a vector.
         encoder: the encoder that made the vectors.
         words: the same labels by their letters.
@@ -33,7 +33,7 @@ class IndexVersion:
     name: str
     version: str
     manifest: Manifest
-    vectors: Vectors
+    vectors: RowVectors
     labels: LabelTable
     encoder: Encoder
     words: Words
@@ -66,15 +66,21 @@ def open_version(directory: IndexDirectory, version: str | None = None) -> Index
                 raise
 
 
-def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVersion:
-    """Open a version by its folder (see `open_version`); the builder checks its work with this before publishing."""
+def open_version_at(
+    path: Path, name: str, version: str, mend: str, elsewhere: RowVectors | None = None
+) -> IndexVersion:
+    """Open a version by its folder (see `open_version`); the builder checks its work with this before publishing.
+
+    With vectors that lie `elsewhere` the files of its own need not be there.
+    """
     manifest = Manifest.read(path, mend)
     # Every file is compared with the manifest before it is opened, so the encoder need not check its own digests. Its
     # tokenizer takes a while to load: the other files are verified meanwhile.
     manifest.verify_files(path, mend, f"{ENCODER}/")
     with ThreadPoolExecutor(1, thread_name_prefix="jobsearch-open") as pool:
         opening = pool.submit(open_encoder, path / ENCODER, verify=False)
-        manifest.verify_files(path, mend, f"{ENCODER}/", others=True)
+        without = () if elsewhere is None else (VECTORS, HALVES)
+        manifest.verify_files(path, mend, f"{ENCODER}/", others=True, without=without)
         try:
             encoder = opening.result()
         except EncoderError as error:
@@ -85,7 +91,7 @@ def open_version_at(path: Path, name: str, version: str, mend: str) -> IndexVers
             f"index {name!r} was built with encoder {expected[:12]} ({manifest.dim} wide) and holds "
             f"{encoder.fingerprint[:12]} ({encoder.dim} wide); {mend}"
         )
-    labels, vectors = read_rows(path, manifest, name, mend)
+    labels, vectors = read_rows(path, manifest, name, mend, elsewhere)
     return IndexVersion(name, version, manifest, vectors, labels, encoder, _read_words(path, labels, name, mend))
 
 
@@ -99,7 +105,9 @@ def _read_words(path: Path, labels: LabelTable, name: str, mend: str) -> Words:
     return words
 
 
-def read_rows(path: Path, manifest: Manifest, name: str, mend: str) -> tuple[LabelTable, Vectors]:
+def read_rows(
+    path: Path, manifest: Manifest, name: str, mend: str, elsewhere: RowVectors | None = None
+) -> tuple[LabelTable, RowVectors]:
     """Open labels and vectors of a version whose files were verified, and check that they belong together.
 
     Raises:
@@ -107,7 +115,7 @@ def read_rows(path: Path, manifest: Manifest, name: str, mend: str) -> tuple[Lab
     """
     try:
         labels = LabelTable.open(path / LABELS)
-        vectors = Vectors.read(path / VECTORS, manifest.search)
+        vectors = Vectors.read(path / VECTORS, manifest.search) if elsewhere is None else elsewhere
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
     if (len(vectors), vectors.dim) != (len(labels), manifest.dim) or manifest.metric != METRIC:

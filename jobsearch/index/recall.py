@@ -10,7 +10,7 @@ import numpy as np
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.index.rows import Rows
 from jobsearch.index.types import IndexType
-from jobsearch.index.vectors import Scores, Vectors
+from jobsearch.index.vectors import RowVectors, Scores, Vectors
 
 AT = 10
 # Labels fetched for each hit wanted: several may be of one concept. The search fetches as many.
@@ -51,24 +51,25 @@ def probes(labels: Sequence[str]) -> list[str]:
     return texts
 
 
-def recall(vectors: Vectors, queries: Embeddings, k: int = AT) -> float:
-    """Measure recall@k of `vectors.search` against `vectors.exact`; equal scores are equally right.
+def recall(vectors: RowVectors, queries: Embeddings, k: int = AT, truth: RowVectors | None = None) -> float:
+    """Measure recall@k of `vectors.search` against exact search; equal scores are equally right.
 
     Args:
         vectors: the index.
         queries: float32 (n, dim), unit rows, n at least 1.
         k: labels wanted; fewer where there are fewer.
+        truth: searched exactly; default: `vectors`.
     """
-    return _share_found(vectors, queries, _exact(vectors, queries, k))
+    return _share_found(vectors, queries, _exact(vectors if truth is None else truth, queries, k))
 
 
-def _exact(vectors: Vectors, queries: Embeddings, k: int) -> Scores:
+def _exact(vectors: RowVectors, queries: Embeddings, k: int) -> Scores:
     """Return the k highest cosines of each query, or all where there are fewer."""
     scores, _ = vectors.exact(queries, min(k, len(vectors)), Rows.between(0, len(vectors)))
     return scores
 
 
-def _share_found(vectors: Vectors, queries: Embeddings, exact: Scores) -> float:
+def _share_found(vectors: RowVectors, queries: Embeddings, exact: Scores) -> float:
     k = exact.shape[1]
     scores, rows = vectors.search(queries, min(FETCH * k, len(vectors)))
     return float(np.mean((rows[:, :k] >= 0) & (scores[:, :k] >= exact[:, -1:] - TIE)))

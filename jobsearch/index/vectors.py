@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from jobsearch.index.halves import Halves
 from jobsearch.index.manifest import HALVES
 from jobsearch.index.row_file import RowFile
 from jobsearch.index.rows import Rows
-from jobsearch.index.types import IndexType
+from jobsearch.index.types import EXACT_UP_TO, IndexType
 
 Scores = npt.NDArray[np.float32]
 RowNumbers = npt.NDArray[np.int64]
@@ -33,10 +33,36 @@ _MOST_READ_BEYOND = 1024
 # at 512 dimensions. k-means of FAISS asks for 39 a cell: enough for the 8,192 cells of ten million labels.
 _TRAINED = 5 << 16
 _ADDED = 1 << 17
+# Share of all labels that may be fetched before scoring each of them is the faster way.
+_MOST_FETCHED = 1 / 16
+
+
+class RowVectors(Protocol):
+    """Vectors to search, one row a label, wherever they lie; safe to share between threads."""
+
+    @property
+    def embeddings(self) -> Any:
+        """The vectors, of `shape` and `dtype`: what is read, by a slice or an array of row numbers, is float32."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+
+    def search(self, queries: Embeddings, count: int) -> tuple[Scores, RowNumbers]:
+        """Find the nearest rows (see `Vectors.search`)."""
+
+    def exact(self, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
+        """Find the nearest of some rows (see `Vectors.exact`)."""
+
+    def nearest(self, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
+        """Find the nearest of some rows and maybe others (see `Vectors.nearest`)."""
 
 
 class Vectors:
-    """Vectors to search, one row a label; safe to share between threads.
+    """Vectors in an index of FAISS, one row a label; safe to share between threads.
 
     Args:
         index: a FAISS index over unit vectors by inner product, that keeps the float32 vectors or goes with `halves`.
@@ -173,6 +199,23 @@ class Vectors:
         with _threads_for(len(queries)):
             scores, found = self._flat.search(np.ascontiguousarray(queries), count, params=parameters)
         return scores, found
+
+    def nearest(self, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:
+        """Find the nearest of some rows, or somewhat more or fewer where the index finds others that are not.
+
+        Args:
+            queries: float32 (n, dim), unit rows.
+            count: rows wanted for each query.
+            rows: the rows that are wanted, at least one.
+
+        Returns:
+            As `search`.
+        """
+        # A filter drops some of what the index finds: so much more is fetched.
+        fetched = count * len(self) // len(rows)
+        if len(rows) <= EXACT_UP_TO or fetched > _MOST_FETCHED * len(self):
+            return self.exact(queries, min(count, len(rows)), rows)
+        return self.search(queries, fetched)
 
 
 @contextlib.contextmanager
