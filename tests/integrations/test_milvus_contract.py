@@ -27,6 +27,8 @@ from jobsearch.integrations import milvus_vectors as module
 from jobsearch.integrations.milvus_store import Pushed, Store
 from jobsearch.integrations.milvus_vectors import MilvusVectors
 
+pytestmark = pytest.mark.slow
+
 DIM = 64
 QUERIES = ["sales manager", "Crane operatr", "bäcker", "データ"]
 URIS = [f"{ESCO}occupation/{number:03d}" for number in range(30)]

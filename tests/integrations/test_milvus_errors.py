@@ -29,6 +29,8 @@ from jobsearch.integrations.milvus_address import Address
 from jobsearch.integrations.milvus_errors import milvus_errors
 from jobsearch.integrations.milvus_store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def closed_port() -> int:

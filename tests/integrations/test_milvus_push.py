@@ -37,6 +37,8 @@ from jobsearch.integrations import milvus_push as module
 from jobsearch.integrations.milvus_push import roll_back
 from jobsearch.integrations.milvus_store import Store
 
+pytestmark = pytest.mark.slow
+
 
 def slow(value: Any) -> Any:
     return pytest.param(value, marks=pytest.mark.slow)

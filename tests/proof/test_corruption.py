@@ -39,6 +39,8 @@ from jobsearch.index.build import Options, build_index
 from jobsearch.index.manifest import MANIFEST
 from jobsearch.index.versions import IndexDirectory
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["hash_encoders", "one_tokenizer"]
 # What an error about a damaged index tells people to do.
 ADVICE = re.compile(r"run `jobsearch index (build|list)\b")

@@ -35,7 +35,7 @@ from jobsearch.index.reader import open_version
 from jobsearch.index.versions import IndexDirectory
 
 __all__ = ["hash_encoders", "one_tokenizer"]
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")]
 # Steps of a build that no run has more of; where a count of steps ends is found by running them all.
 MANY = 500
 

@@ -25,7 +25,7 @@ from jobsearch.index.reader import open_version
 from jobsearch.index.versions import IndexDirectory, index_names
 
 __all__ = ["hash_encoders"]
-pytestmark = pytest.mark.usefixtures("hash_encoders")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hash_encoders")]
 FLAT = Options(index_type="flat", keep_edits=False)
 PAGE = 4096
 

@@ -21,6 +21,8 @@ from jobsearch.engine import JobSearch
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.searcher import Searcher
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["hash_encoders", "one_tokenizer"]
 THREADS = 32
 # Versions kept, so many that no engine is that late.
