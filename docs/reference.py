@@ -6,6 +6,7 @@ public names only when they are asked for, and pdoc does not ask.
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ def modules() -> list[str]:
 def main() -> None:
     """Write the pages."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "site")
+    # While it imports, pdoc keeps modules from starting programs, and Python's own `platform` asks `uname`.
+    os.environ.setdefault("PDOC_ALLOW_EXEC", "1")
     for name in jobsearch.__all__:
         setattr(jobsearch, name, getattr(jobsearch, name))
     pdoc.render.configure(docformat="google", footer_text=f"jobsearch {jobsearch.__version__}")

@@ -27,7 +27,11 @@ ANYTHING = "…"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PIECE = re.compile(rf"({ANYTHING}|\d+\.\d+|\d+%)")
 _MARK = "--- end of step"
-_UNSET = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING", "PYTHONUTF8", "JOBSEARCH_TOKEN")
+# The last one a test that imported TensorFlow has left behind.
+_UNSET = (
+    *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING", "PYTHONUTF8"),
+    *("JOBSEARCH_TOKEN", "TF_CPP_MIN_LOG_LEVEL"),
+)
 
 
 @dataclass(frozen=True)
