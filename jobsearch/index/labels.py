@@ -215,7 +215,8 @@ class LabelTable:
 
     def full_uri(self, text: str) -> str:
         """Return the URI that a short form (`occupation/ed3cf43d`) stands for, or `text` where it is not just one."""
-        if text in self._by_uri or not _SHORT_URI.match(text):
+        # The form first: a query in words, of which there are many, needs no table of all URIs.
+        if not _SHORT_URI.match(text) or text in self._by_uri:
             return text
         fitting = [uri for uri in self.uris if uri.startswith(f"{ESCO}{text}")]
         return fitting[0] if len(fitting) == 1 else text
