@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobsearch.index.reader import IndexVersion
     from jobsearch.index.versions import IndexDirectory
 
-# Recall@10 against exact search below which a build warns.
+# Recall@10 against exact search below which a build or a push warns.
 _PROMISED = 0.99
 
 
@@ -106,6 +106,15 @@ def show_warnings() -> Iterator[None]:
         logger.removeHandler(shown)
 
 
+def warn_of_recall(index_type: str, recall: float, better: str) -> None:
+    """Say on stderr if a type finds less than is promised, and what to try instead."""
+    if recall < _PROMISED:
+        click.echo(
+            f"Warning: type {index_type} finds less than {_PROMISED:.0%} of what exact search does; try {better}",
+            err=True,
+        )
+
+
 def tell_built(version: IndexVersion) -> None:
     """Say on stderr what was published."""
     manifest = version.manifest
@@ -117,12 +126,7 @@ def tell_built(version: IndexVersion) -> None:
         f"type {manifest.index_type} with recall@10 {manifest.recall['recall@10']:.4f}.",
         err=True,
     )
-    if manifest.recall["recall@10"] < _PROMISED:
-        click.echo(
-            f"Warning: type {manifest.index_type} finds less than {_PROMISED:.0%} of what exact search does; "
-            "try --type pq, or --type flat, which is exact",
-            err=True,
-        )
+    warn_of_recall(manifest.index_type, manifest.recall["recall@10"], "--type pq, or --type flat, which is exact")
     if manifest.gate and manifest.gate["forced"]:
         click.echo(
             f"Warning: recall@10 of the gate fell from {manifest.gate['before']:.4f}; published by force.", err=True

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from jobsearch.cli.building import index_directory
+from jobsearch.cli.building import index_directory, warn_of_recall
 from jobsearch.cli.common import show_progress
-
-# Recall@10 against exact search below which a push warns.
-_PROMISED = 0.99
 
 
 @click.command()
@@ -60,8 +57,4 @@ def push(
         f"{place}: {result.collection} is live, {pushed.labels:,} vectors of index {pushed.index!r}, version "
         f"{pushed.version}, type {pushed.type} with recall@10 {result.recall:.4f}{removed}."
     )
-    if result.recall < _PROMISED:
-        click.echo(
-            f"Warning: type {pushed.type} finds less than {_PROMISED:.0%} of what exact search does; try --type FLAT",
-            err=True,
-        )
+    warn_of_recall(pushed.type, result.recall, "--type FLAT")
