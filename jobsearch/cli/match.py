@@ -14,7 +14,8 @@ from jobsearch.cli.opening import open_engine
 if TYPE_CHECKING:
     from jobsearch.engine import JobSearch
     from jobsearch.hits import KindFilter
-    from jobsearch.matching.run import Summary
+    from jobsearch.integrations.spark_files import SparkSummary
+    from jobsearch.matching.run import Summary, Wanted
 
 _STREAM = "-"
 
@@ -30,6 +31,14 @@ _STREAM = "-"
 @filter_options
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV, or tab. Default: told by its first row.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="What does the work: this process, or Apache Spark.",
+)
+@click.option("--master", metavar="URL", help="Spark's cluster. Default: what Spark's settings say, or this machine.")
 @click.option("--restart", is_flag=True, help="Drop what an unfinished run has done.")
 @click.option("--force", is_flag=True, help="Replace the file to write if it is there.")
 @json_option
@@ -44,6 +53,8 @@ def match(
     min_score: float | None,
     index_name: str | None,
     delimiter: str | None,
+    engine: str,
+    master: str | None,
     restart: bool,
     force: bool,
     as_json: bool,
@@ -57,11 +68,15 @@ def match(
 
     A run that was interrupted goes on where it stopped when it is started again; its work is in OUT.partial till then.
 
+    With --engine spark, FILE is whatever Spark reads (a folder of parts, a pattern, hdfs:// or s3a://), OUT a folder of
+    parts, and the index goes to each executor; they need jobsearch installed.
+
     \b
     Examples:
       jobsearch match vacancies.csv
       jobsearch match vacancies.parquet --column job_title -k 3 --out coded.jsonl
       cut -d, -f2 vacancies.csv | jobsearch match - > coded.csv
+      jobsearch match hdfs:///ads.parquet --engine spark --master yarn
     """
     from jobsearch.filters import Filter
     from jobsearch.matching.run import Wanted, check_out, match_file, match_stream
@@ -70,6 +85,13 @@ def match(
     wanted = Wanted(k, cast("KindFilter", kind), Filter(isco=isco, language=language, min_score=min_score))
     format_of(file)
     target = out or _beside(file)
+    if engine == "spark":
+        _on_spark(
+            file, target, wanted, index_name, master, as_json, restart, column=column, delimiter=delimiter, force=force
+        )
+        return
+    if master is not None:
+        raise click.UsageError("--master is about Spark; add --engine spark")
     streamed = target == _STREAM
     if streamed and as_json:
         raise click.UsageError("--json prints a summary on stdout, where the rows go; name a file with --out")
@@ -78,23 +100,65 @@ def match(
     source = open_source(file, column, delimiter, any_keys=format_of(target) == "jsonl")
     if not streamed:
         check_out(source, Path(target), force, restart)
-    engine = open_engine(index_name)
+    opened = open_engine(index_name)
     with show_progress() as progress:
         if streamed:
-            summary = match_stream(engine, source, sys.stdout.buffer, wanted, progress)
+            summary = match_stream(opened, source, sys.stdout.buffer, wanted, progress)
         else:
-            summary = match_file(engine, source, Path(target), wanted, progress, force=force, restart=restart)
+            summary = match_file(opened, source, Path(target), wanted, progress, force=force, restart=restart)
     if as_json:
-        print_json(_record(engine, source.name, source.column, target, summary))
+        print_json(_record(opened, source.name, source.column, target, summary))
     else:
         click.echo(_line(target, summary), err=True)
 
 
+def _on_spark(
+    file: str,
+    target: str,
+    wanted: Wanted,
+    index_name: str | None,
+    master: str | None,
+    as_json: bool,
+    restart: bool,
+    **options: Any,
+) -> None:
+    """Match on Spark, and say what was done."""
+    from jobsearch.integrations.spark_files import match_files, spark_session
+
+    if _STREAM in (file, target):
+        raise click.UsageError("Spark reads and writes folders and files, no stream; name them, or leave out --engine")
+    if restart:
+        raise click.UsageError("a run on Spark always begins anew; leave --restart out")
+    opened = open_engine(index_name)
+    version = opened.opened.version
+    with spark_session(master) as session, show_progress() as progress:
+        summary = match_files(
+            session, file, target, index_name or opened.opened.name, wanted, progress, version=version, **options
+        )
+    if as_json:
+        record = {
+            "file": file,
+            "out": target,
+            **_used(opened),
+            "rows": summary.rows,
+            "without_hit": summary.without_hit,
+        }
+        print_json({**record, **_pace(summary)})
+    else:
+        click.echo(
+            f"{summary.rows:,} rows: {summary.without_hit:,} without a title or a hit; "
+            f"{summary.rows_per_second:,.0f} rows/s; in {target}.",
+            err=True,
+        )
+
+
 def _beside(file: str) -> str:
+    """Return the name of the file beside it; by its text alone, since Spark's names are no paths of this machine."""
     if file == _STREAM:
         return _STREAM
-    path = Path(file)
-    return str(path.with_name(f"{path.stem}.matched{path.suffix}"))
+    path = file.rstrip("/")
+    stem, dot, suffix = path.rpartition(".")
+    return f"{stem}.matched{dot}{suffix}"
 
 
 def _line(target: str, summary: Summary) -> str:
@@ -107,19 +171,25 @@ def _line(target: str, summary: Summary) -> str:
 
 
 def _record(engine: JobSearch, file: str, column: str, target: str, summary: Summary) -> dict[str, Any]:
-    from jobsearch.reporting import encoder_record, index_record
-
     return {
         "file": file,
         "column": column,
         "out": target,
-        "index": index_record(engine.opened),
-        "encoder": encoder_record(engine.opened),
+        **_used(engine),
         "rows": summary.rows,
         "empty": summary.empty,
         "without_hit": summary.without_hit,
         "searched": summary.searched,
         "resumed_after": summary.resumed_after,
-        "seconds": round(summary.seconds, 3),
-        "rows_per_second": round(summary.rows_per_second, 1),
+        **_pace(summary),
     }
+
+
+def _used(engine: JobSearch) -> dict[str, Any]:
+    from jobsearch.reporting import encoder_record, index_record
+
+    return {"index": index_record(engine.opened), "encoder": encoder_record(engine.opened)}
+
+
+def _pace(summary: Summary | SparkSummary) -> dict[str, float]:
+    return {"seconds": round(summary.seconds, 3), "rows_per_second": round(summary.rows_per_second, 1)}

@@ -1,1 +1,1 @@
-"""Indexes served by other engines: their vectors lie there, all else in the index directory."""
+"""Indexes on engines of others: vectors served by Milvus, titles matched on Spark."""

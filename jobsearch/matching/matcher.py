@@ -30,6 +30,9 @@ _MOST_HITS = 8_000_000
 # together must not depend on the machine, or float32 rounding would show where a run was interrupted.
 _ENCODED = 2048
 _SEARCHED = 512
+# Rows answered and kept together, and the most lines that they may become.
+BATCH = 8192
+_MOST_LINES = 65_536
 # Labels whose columns are kept as they were made.
 _DESCRIBED = 16_384
 # A cosine beyond these is float32 noise, and may differ where a title is encoded together with others.
@@ -165,6 +168,11 @@ class Matcher:
         # Over the labels, not over `self`: a circle would keep a version until Python looks for circles.
         self._describe = lru_cache(_DESCRIBED)(partial(_columns_of, self.opened.labels))
         self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """How many titles are best matched at once."""
+        return max(1, min(BATCH, _MOST_LINES // self._k, self.remembered))
 
     def match(self, titles: Sequence[str | None]) -> Matches:
         """Find the hits of a batch of titles.

@@ -23,9 +23,6 @@ from jobsearch.matching.unfinished import Done, Unfinished, folder_of
 from jobsearch.matching.writers import Writer, open_writer
 from jobsearch.progress import Progress, silent
 
-# Rows read, answered and kept together, and the most lines that they may become.
-BATCH = 8192
-_MOST_LINES = 65_536
 _LAYOUT = 1
 
 
@@ -129,7 +126,7 @@ def match_file(
     matcher = Matcher(engine, wanted.k, wanted.kind, wanted.where)
     kind = format_of(str(out))
     writer = open_writer(kind, source, matcher.columns)
-    size = _batch_size(matcher, wanted.k)
+    size = matcher.batch_size
     with Unfinished(out, _identity(source, kind, matcher, wanted, size), wanted.k, restart) as unfinished:
         before = unfinished.done
         if source.is_stream and before.batches:
@@ -164,7 +161,7 @@ def match_stream(
     out.write(writer.begin())
     out.flush()
     with Stages() as stages:
-        for batch, matches in _answered(matcher, source.batches(_batch_size(matcher, wanted.k)), stages):
+        for batch, matches in _answered(matcher, source.batches(matcher.batch_size), stages):
             out.write(writer.batch(batch, matches.lines()))
             out.flush()
             done = _after(done, batch, matches, 0)
@@ -223,10 +220,6 @@ def _answered(matcher: Matcher, batches: Iterator[Batch], stages: Stages) -> Ite
             yield batch, matcher.answer(plan, vectors)
 
     return stages.ahead(searched(), 1)
-
-
-def _batch_size(matcher: Matcher, k: int) -> int:
-    return max(1, min(BATCH, _MOST_LINES // k, matcher.remembered))
 
 
 def _after(done: Done, batch: Batch, matches: Matches, size: int) -> Done:

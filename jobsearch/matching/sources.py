@@ -8,7 +8,7 @@ import itertools
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,33 @@ def open_source(path: str, column: str | None = None, delimiter: str | None = No
     if kind == "jsonl":
         return JsonSource(path, column, any_keys)
     return CsvSource(path, column, delimiter)
+
+
+def choose_column(name: str, columns: Sequence[str], wanted: str | None) -> str:
+    """Return the column that holds the titles.
+
+    Args:
+        name: what messages call the table.
+        columns: its columns.
+        wanted: the one to take; default: `title` if there, else the only one.
+
+    Raises:
+        MatchingError: there is no such column, or one that the hits' columns would meet.
+    """
+    if len(set(columns)) < len(columns):
+        twice = next(column for column in columns if columns.count(column) > 1)
+        raise MatchingError(f"{name} has the column {twice!r} twice; rename one of them")
+    taken = [column for column in COLUMNS if column in columns]
+    if taken:
+        raise MatchingError(f"{name} has the column {taken[0]!r} already; rename or drop it")
+    listed = ", ".join(columns)
+    if wanted is None:
+        if DEFAULT_COLUMN not in columns and len(columns) != 1:
+            raise MatchingError(f"{name} has the columns {listed}; say with --column which holds the titles")
+        return DEFAULT_COLUMN if DEFAULT_COLUMN in columns else columns[0]
+    if wanted not in columns:
+        raise MatchingError(f"{name} has no column {wanted!r}; there are: {listed}")
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -122,20 +149,7 @@ class Source(ABC):
 
     def _choose(self, wanted: str | None) -> None:
         """Set `column`, given `columns`."""
-        columns, listed = self.columns, ", ".join(self.columns)
-        if len(set(columns)) < len(columns):
-            twice = next(name for name in columns if columns.count(name) > 1)
-            raise MatchingError(f"{self.name} has the column {twice!r} twice; rename one of them")
-        taken = [name for name in COLUMNS if name in columns]
-        if taken:
-            raise MatchingError(f"{self.name} has the column {taken[0]!r} already; rename or drop it")
-        if wanted is None:
-            if DEFAULT_COLUMN not in columns and len(columns) != 1:
-                raise MatchingError(f"{self.name} has the columns {listed}; say with --column which holds the titles")
-            wanted = DEFAULT_COLUMN if DEFAULT_COLUMN in columns else columns[0]
-        elif wanted not in columns:
-            raise MatchingError(f"{self.name} has no column {wanted!r}; there are: {listed}")
-        self.column = wanted
+        self.column = choose_column(self.name, self.columns, wanted)
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
@@ -175,7 +189,7 @@ class CsvSource(Source):
         with self._reading(), self._open() as file:
             first = next(iter(file), b"")
             text = next(self._decoded([first]), "")
-            self.delimiter = _delimiter(text) if delimiter is None else DELIMITERS.get(delimiter, delimiter)
+            self.delimiter = delimiter_of(text) if delimiter is None else DELIMITERS.get(delimiter, delimiter)
             if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
                 raise MatchingError(
                     f"delimiter is {delimiter!r}, expected one character, or one of {', '.join(DELIMITERS)}"
@@ -347,7 +361,7 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
 
 
-def _delimiter(header: str) -> str:
+def delimiter_of(header: str) -> str:
     """Return the delimiter that gives the header most cells."""
     return max((",", ";", "\t"), key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter), [])))
 

@@ -112,15 +112,13 @@ class ParquetWriter(Writer):
     def __init__(self, source: Source, columns: Sequence[str]) -> None:
         import pyarrow as pa
 
-        types = {"match_rank": pa.int32(), "match_score": pa.float64()}
-        added = [pa.field(name, types.get(name, pa.string())) for name in columns]
+        self._added = hit_schema(columns)
         own = (
             source.schema
             if isinstance(source, ParquetSource)
             else pa.schema([(c, pa.string()) for c in source.columns])
         )
-        self._added = pa.schema(added)
-        self._schema = pa.schema([*own, *added], metadata=own.metadata)
+        self._schema = pa.schema([*own, *self._added], metadata=own.metadata)
 
     def batch(self, batch: Batch, lines: Lines) -> bytes:
         """Return an Arrow stream."""
@@ -129,11 +127,10 @@ class ParquetWriter(Writer):
         table = batch.table()
         if len(lines.positions) > len(batch):
             table = table.take(pa.array(lines.positions, pa.int64()))
-        for name, values in lines.columns.items():
-            table = table.append_column(name, pa.array(values, self._added.field(name).type))
+        found = hit_arrays(lines, self._added)
         out = io.BytesIO()
         with pa.ipc.new_stream(out, self._schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
-            stream.write_table(pa.Table.from_arrays(table.columns, schema=self._schema))
+            stream.write_table(pa.Table.from_arrays([*table.columns, *found], schema=self._schema))
         return out.getvalue()
 
     def finish(self, written: Path, finished: Path) -> Path:
@@ -153,6 +150,26 @@ class ParquetWriter(Writer):
             if rows:
                 _write(parquet, pa.Table.from_batches(rows, self._schema))
         return finished
+
+
+def hit_schema(columns: Sequence[str]) -> Any:
+    """Return the hits' columns as a `pyarrow.Schema`."""
+    import pyarrow as pa
+
+    types = {"match_rank": pa.int32(), "match_score": pa.float64()}
+    return pa.schema([pa.field(name, types.get(name, pa.string())) for name in columns])
+
+
+def hit_arrays(lines: Lines, schema: Any) -> list[Any]:
+    """Return the hits' columns as Arrow arrays.
+
+    Args:
+        lines: of some titles.
+        schema: what `hit_schema` gave.
+    """
+    import pyarrow as pa
+
+    return [pa.array(lines.columns[field.name], field.type) for field in schema]
 
 
 def _stored(written: Path) -> Iterator[Any]:

@@ -3,7 +3,7 @@
     python tests/benchmarks/training_step.py [--steps 10] [--table-steps 3] [--batch 512]
 
 A step: texts to tokens, forward, backward, Adam. Both sides have the same loss, Adam and compiled step
-(`jobsearch.tuning.trainer`), and batches of the built-in taxonomy as the default recipe makes them. Ours lays all
+(`jobsearch.tuning.steps`), and batches of the built-in taxonomy as the default recipe makes them. Ours lays all
 sentences of a step end to end and computes what depends on one token alone once for each distinct token. The plain way
 calls the same network as it is, once for each side of the pairs, on texts padded to the longest of that side; it has no
 drop-out, ours has. The embedding table is frozen, as in the recipe; a third row trains it in the plain way. They take
@@ -35,8 +35,8 @@ from jobsearch.tuning.batches import Batch, Batches
 from jobsearch.tuning.data import recipe_pairs
 from jobsearch.tuning.objectives import objective
 from jobsearch.tuning.recipes import Recipe, find_recipe
+from jobsearch.tuning.steps import compile_step
 from jobsearch.tuning.student import NativeStudent, Student, cut
-from jobsearch.tuning.trainer import _compile_step
 from jobsearch.tuning.tune import _make_deterministic
 
 SEED = 0
@@ -109,7 +109,7 @@ def make_step(student: Student, recipe: Recipe) -> Step:
         recipe.learning_rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, global_clipnorm=recipe.clip_norm
     )
     optimizer.build(student.variables)
-    compiled = _compile_step(student, recipe, optimizer)
+    compiled = compile_step(student, recipe, optimizer)
 
     def step(number: int, batch: Batch) -> None:
         inputs, count = student.inputs(batch.texts), np.int32(len(batch.texts))

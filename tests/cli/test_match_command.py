@@ -230,7 +230,7 @@ def test_wrong_usage_of_match(cli: Cli, tmp_path: Path, arguments: tuple[str, ..
 
 # --- stopped and started again ---------------------------------------------------------------------------------
 
-SMALL_BATCHES = "import jobsearch.matching.run as r; r.BATCH = 128; from jobsearch.cli import main; main()"
+SMALL_BATCHES = "import jobsearch.matching.matcher as m; m.BATCH = 128; from jobsearch.cli import main; main()"
 
 
 def in_small_batches(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -285,7 +285,7 @@ def test_it_goes_on_where_it_was_stopped(
     moments: tuple[tuple[int, signal.Signals], ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("jobsearch.matching.run.BATCH", 128)
+    monkeypatch.setattr("jobsearch.matching.matcher.BATCH", 128)
     titles = [f"{title} {number * 7919 % 4001}" for number, title in enumerate(TITLES * 400)]
     source = write(tmp_path / "f.csv", "title\n" + "".join(f"{title}\n" for title in titles))
     undisturbed, out = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"

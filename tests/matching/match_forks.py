@@ -92,10 +92,10 @@ class _Steps:
 def _child(source: str, out: str, k: int, step: int | None, how: int, report: int) -> None:
     from matching_files import small_engine
 
-    from jobsearch.matching import run, writers
+    from jobsearch.matching import matcher, run, writers
     from jobsearch.matching.sources import open_source
 
-    run.BATCH, writers._ROW_GROUP = 64, 100
+    matcher.BATCH, writers._ROW_GROUP = 64, 100
     signal.signal(signal.SIGINT, signal.default_int_handler)
     told: dict[str, Any] = {}
     try:

@@ -24,7 +24,7 @@ from matching_files import FORMATS, Counted, expected, read_rows, small_engine, 
 from jobsearch.engine import JobSearch
 from jobsearch.errors import MatchingError, QueryError, StorageError
 from jobsearch.filters import Filter
-from jobsearch.matching import run, unfinished, writers
+from jobsearch.matching import matcher, run, unfinished, writers
 from jobsearch.matching.run import Summary, Wanted, match_file, match_stream
 from jobsearch.matching.sources import open_source
 
@@ -34,7 +34,7 @@ EMPTY = sum(not title.strip(" \t\u200b") for title in TITLES)
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "BATCH", 64)
+    monkeypatch.setattr(matcher, "BATCH", 64)
     monkeypatch.setattr(writers, "_ROW_GROUP", 100)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no power is cut here, and it is most of the time
 
@@ -152,7 +152,7 @@ def test_row_groups_have_one_size(engine: JobSearch, tmp_path: Path) -> None:
 
 
 def test_many_hits_make_small_batches(engine: JobSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_MOST_LINES", 90)
+    monkeypatch.setattr(matcher, "_MOST_LINES", 90)
     told: list[tuple[str, int, int]] = []
     source = write_rows(tmp_path / "f.csv", ["baker"] * 20)
     matched(engine, source, tmp_path / "o.csv", wanted=Wanted(k=10), progress=lambda *step: told.append(step))
