@@ -12,7 +12,7 @@ Build: reading the vectors, training, filling and writing, in a process of its o
 Recall@10 is against exact search over the vectors that the index keeps, with queries that a build measures with. Memory
 is that of a fresh process that opens the index and answers 1,000 queries, the encoder not counted: resident, and what
 of it is the process's own (anonymous), not a mapped file's. Cold: the same when the system's cache has nothing of the
-index. With --plot a picture of the growth is written.
+index. With --plot a picture of the growth is written, of these rows and of those that --with names.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="Keeps labels and vectors. Default: one that goes.")
     add_json_option(parser)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--with", dest="earlier", type=Path, help="Rows of an earlier --json, for the plot.")
     arguments = parser.parse_args()
     opened = JobSearch.open(arguments.index).opened
     rows = []
@@ -119,7 +120,8 @@ def main() -> None:
                 print(" ".join(f"{rows[-1][key]:>{width}{form}}" for key, (width, form) in COLUMNS.items()), flush=True)
                 write_rows(arguments.json, rows)
     if arguments.plot:
-        _plot(rows, arguments.plot)
+        earlier = json.loads(arguments.earlier.read_text()) if arguments.earlier else []
+        _plot([*earlier, *rows], arguments.plot)
 
 
 class Corpus:
