@@ -12,13 +12,14 @@ from pathlib import Path
 
 from jobsearch.errors import StorageError
 
+_ELSEWHERE = "set JOBSEARCH_HOME, or the option that named it, to a place that can be written"
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EFBIG: "the file is larger than the file system or `ulimit -f` allows; raise the limit",
-    errno.EROFS: "the file system is read-only; set JOBSEARCH_HOME to a folder that can be written",
-    errno.EACCES: "permission is missing; set JOBSEARCH_HOME to a folder that can be written",
-    errno.EPERM: "permission is missing; set JOBSEARCH_HOME to a folder that can be written",
+    errno.EROFS: f"the file system is read-only; {_ELSEWHERE}",
+    errno.EACCES: f"permission is missing; {_ELSEWHERE}",
+    errno.EPERM: f"permission is missing; {_ELSEWHERE}",
 }
 
 

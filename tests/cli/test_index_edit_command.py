@@ -30,6 +30,7 @@ def write(path: Path, *lines: str) -> str:
 # --- add and remove --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_own_titles_are_found_and_survive_a_rebuild(home: Path, cli: Cli, tmp_path: Path) -> None:
     file = write(tmp_path / "own.csv", "label,uri,kind", f"ward sister,{NURSE},", "growth hacker,urn:acme:1,occupation")
     added = cli(home, "index", "add", file)
@@ -99,6 +100,7 @@ def test_what_cannot_be_edited_changes_nothing(
 # --- the gate --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_gate_holds_back_what_finds_less_unless_forced(home: Path, cli: Cli, tmp_path: Path) -> None:
     gate = write(tmp_path / "gate.csv", "query,uri", f"nurse,{NURSE}", f"hospital nurse,{NURSE}")
     assert cli(home, "index", "build", "--gate", gate).code == 0

@@ -37,6 +37,7 @@ def stop_while_writing(home: Path, how: signal.Signals) -> tuple[int, bytes, byt
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_first_version_is_written(without_index: Path, cli: Cli) -> None:
     assert stop_while_writing(without_index, signal.SIGINT) == (130, b"", INTERRUPTED)
     assert versions(without_index) == []
@@ -47,6 +48,7 @@ def test_ctrl_c_while_the_first_version_is_written(without_index: Path, cli: Cli
     assert found.err.startswith("First use: ")
 
 
+@pytest.mark.slow
 def test_kill_while_another_version_is_written(home: Path, cli: Cli) -> None:
     code, out, err = stop_while_writing(home, signal.SIGKILL)
     assert (code, out, err) == (-signal.SIGKILL, b"", b"")

@@ -117,6 +117,7 @@ def test_a_row_does_not_depend_on_threads(base_weights: WeightSet, lean: LeanEnc
     assert abs(lean.encode(texts) - expected).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_is_safe_to_share_between_threads(lean: LeanEncoder) -> None:
     bulk = [f"{label} {number}" for number in range(20) for label in LABELS]
     jobs = [bulk, LABELS, ["nurse"], bulk[::-1], [], list(NASTY.values())] * 2
@@ -207,6 +208,7 @@ def test_a_query_is_the_same_to_the_bit_whatever_came_before(base_weights: Weigh
         assert np.array_equal(first[label], second[label]), label
 
 
+@pytest.mark.slow
 def test_threads_share_what_is_remembered(base_weights: WeightSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lean_module, "_MOST_REMEMBERED", 40)
     encoder = LeanEncoder(base_weights)

@@ -101,6 +101,7 @@ def test_another_base_is_refused(copied: Path) -> None:
         shipped_weights()
 
 
+@pytest.mark.slow
 def test_what_is_packed_comes_back_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = packaged_weights("lower")
     moved = {name: base.tensors[name] * np.float32(1.001) for name in arch.dense_shapes()}

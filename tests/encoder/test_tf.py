@@ -13,6 +13,8 @@ class Missing:
         if name == "tensorflow":
             raise ModuleNotFoundError("No module named 'tensorflow'", name=name)
 sys.meta_path.insert(0, Missing())
+import pytest
+
 from jobsearch.encoder.library import find_encoder
 from jobsearch.errors import EncoderError
 print(find_encoder().encode(["nurse"]).shape)
@@ -50,6 +52,7 @@ def test_without_tensorflow_the_native_encoder_works_and_others_say_what_to_inst
     assert errors == [message, message]
 
 
+@pytest.mark.slow
 def test_the_start_of_tensorflow_is_quiet_and_stderr_comes_back() -> None:
     done = run(LOUD)
     assert (done.stdout, done.stderr) == ("", "heard")

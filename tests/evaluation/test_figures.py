@@ -24,6 +24,7 @@ def present(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_sts_english(shared_data: Path, keep_encoder: Encoder) -> None:
     result = evaluate_sts(keep_encoder, read_sts(present(shared_data / "stsb" / "stsb-en-dev.csv")))
     assert result.n == 1500

@@ -124,6 +124,7 @@ def test_picture_of_odd_titles() -> None:
     assert heatmap(panels({"$": found.values}), titles, "angular").letters_missing
 
 
+@pytest.mark.slow
 def test_picture_of_many_titles_stays_of_a_size_that_can_be_opened() -> None:
     titles = [f"title {number}" for number in range(120)]
     found = similarity_matrix(HashEncoder(64), titles)

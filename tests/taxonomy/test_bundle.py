@@ -632,6 +632,7 @@ def test_esco_1_2_1_in_english() -> None:
     assert (scientist.isco_group, "data expert" in scientist.alternative_labels) == ("2511", True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MULTI.is_dir(), reason=f"ESCO's occupations in seven languages are not at {MULTI}")
 def test_seven_languages_at_once() -> None:
     taxonomy, report = read_bundle(MULTI)

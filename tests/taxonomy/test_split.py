@@ -61,6 +61,7 @@ def test_nothing_of_the_built_in_data_is_on_both_sides() -> None:
         assert 0.09 < len(split.validation) / len(of) < 0.11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["esco-1.2-en", "esco-occupations-multi"])
 def test_nothing_of_an_official_bundle_is_on_both_sides(name: str) -> None:
     if not (SHARED / name).is_dir():

@@ -195,6 +195,7 @@ def test_a_slow_answer_is_asked_for_again(api: FakeEscoApi, tmp_path: Path) -> N
     assert len(taxonomy) == 150 and report.retries == 1
 
 
+@pytest.mark.slow
 def test_pages_that_are_too_heavy_are_made_smaller_for_good(api: FakeEscoApi, tmp_path: Path) -> None:
     api.faults.heavy_above, api.faults.slow = 10, 0.5
     taxonomy, report = get(api, tmp_path, timeout=(5.0, 0.3))
