@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 MISSING = """
 import sys
 class Missing:
@@ -13,8 +15,6 @@ class Missing:
         if name == "tensorflow":
             raise ModuleNotFoundError("No module named 'tensorflow'", name=name)
 sys.meta_path.insert(0, Missing())
-import pytest
-
 from jobsearch.encoder.library import find_encoder
 from jobsearch.errors import EncoderError
 print(find_encoder().encode(["nurse"]).shape)
