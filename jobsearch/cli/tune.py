@@ -65,6 +65,13 @@ def _recipe_options(command: Command) -> Command:
 @click.option("--force", is_flag=True, help="Keep the result as usable even if the gate rejects it.")
 @click.option("--rebuild", is_flag=True, help="Rebuild and publish the index with the tuned encoder.")
 @click.option("--gate", metavar="CSV", help="With --rebuild: queries that must be found as well as before: query,uri.")
+@click.option(
+    "--strategy",
+    default="one",
+    show_default=True,
+    metavar="NAME",
+    help="one process, mirrored (all GPUs here), or multi-worker (machines, by TF_CONFIG).",
+)
 @_recipe_options
 @json_option
 def tune(
@@ -82,6 +89,7 @@ def tune(
     force: bool,
     rebuild: bool,
     gate: str | None,
+    strategy: str,
     as_json: bool,
     **overrides: Any,
 ) -> int:
@@ -103,14 +111,14 @@ def tune(
     from jobsearch.encoder.packaged import BASE_NAME
     from jobsearch.encoder.text import default_case
     from jobsearch.tuning.data import recipe_pairs
-    from jobsearch.tuning.general import general_check
+    from jobsearch.tuning.distribution import check_recipe, find_distribution
     from jobsearch.tuning.models import check_model_name, next_model_name
     from jobsearch.tuning.recipes import find_recipe
-    from jobsearch.tuning.tune import tune as run
 
     if overrides["epochs"] is not None and overrides["steps"] is None:
         overrides["steps"] = 0  # a recipe's number of steps would win over the epochs asked for
     recipe = find_recipe(recipe_name, **overrides)
+    check_recipe(strategy, recipe)
     name = name or next_model_name()
     check_model_name(name)
     if gate and not rebuild:
@@ -121,6 +129,12 @@ def tune(
         from jobsearch.tuning.teacher import read_teacher
 
         teacher = read_teacher(Path(teacher_path))
+    distribution = find_distribution(strategy, tell=say)
+    # Only now: these start TensorFlow, and then no cluster can be joined any more.
+    from jobsearch.tuning.general import general_check
+    from jobsearch.tuning.tune import train_along
+    from jobsearch.tuning.tune import tune as run
+
     general = general_check(Path(sts_path) if sts_path else None)
     with show_progress() as progress:
         progress("reading pairs", 0, 0)
@@ -141,6 +155,11 @@ def tune(
         if case is None and (base == BASE_NAME or "://" in base):
             case = default_case(spoken)
         encoder = find_weights(base, case)
+        if not distribution.is_chief:
+            train_along(
+                encoder, pairs, recipe, distribution=distribution, teacher=teacher, seed=seed, progress=progress
+            )
+            return 0
         _announce(name, recipe, pairs, source)
         if teacher is not None:
             say(f"Teacher: {teacher.name}, with {len(teacher.texts):,} texts; two students, one after the other.")
@@ -157,6 +176,7 @@ def tune(
             force=force,
             progress=progress,
             on_validation=_print_validation,
+            distribution=distribution,
         )
     if as_json:
         print_json({**tuned.record, "directory": str(tuned.directory)})

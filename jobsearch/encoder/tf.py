@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 from jobsearch.errors import EncoderError
 
 
-def tensorflow() -> ModuleType:
+def tensorflow(first: Callable[[ModuleType], Any] = lambda tf: tf.constant(0)) -> ModuleType:
     """Import TensorFlow (2 to 3 s), with its start-up chatter switched off unless TF_CPP_MIN_LOG_LEVEL is set.
+
+    Args:
+        first: what is done with it first, if it was not imported before. The runtime starts, and talks, at the first
+            operation; what must come before that, such as joining a cluster, is done here.
 
     Raises:
         EncoderError: TensorFlow is not installed or cannot be loaded.
@@ -26,7 +31,7 @@ def tensorflow() -> ModuleType:
                 raise EncoderError(
                     f"TensorFlow is needed ({error}); run `pip install 'tensorflow>=2.21,<2.22'`"
                 ) from error
-            tf.constant(0)  # the runtime starts, and talks, at the first operation
+            first(tf)
     return sys.modules["tensorflow"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,14 @@ from jobsearch.errors import TuningError
 from jobsearch.progress import Progress
 from jobsearch.tuning.batches import Batches, Source
 from jobsearch.tuning.checkpoint import RunDirectory
+from jobsearch.tuning.distribution import ONE, Distribution
 from jobsearch.tuning.pairs import PairSet
 from jobsearch.tuning.recipes import TAUGHT, Recipe
-from jobsearch.tuning.student import Arrays
+from jobsearch.tuning.student import Arrays, Student, assign, values_of
 from jobsearch.tuning.teacher import Lessons, Teacher
-from jobsearch.tuning.trainer import Outcome
+from jobsearch.tuning.trainer import Measure, Outcome, Trainer
+
+TENSORBOARD = "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,74 @@ def plan_stages(
     if not stages:
         raise TuningError(f"recipe {recipe.name!r} needs a teacher; make one with `jobsearch pairs --teacher MODEL`")
     return [stage for stage in stages if stage.weight]
+
+
+def train_stages(
+    stages: list[Stage],
+    student: Student,
+    *,
+    base: str,
+    seed: int,
+    measure: Measure,
+    progress: Progress,
+    on_validation: Callable[[dict[str, Any]], None],
+    distribution: Distribution = ONE,
+) -> list[Outcome]:
+    """Train the student once for each stage, each time from where it is now; Ctrl-C ends all of them.
+
+    Args:
+        stages: what `plan_stages` gave.
+        student: made in the distribution's scope.
+        base: fingerprint of the encoder that it was made from.
+        seed: equal seeds give equal weights.
+        measure: validates; the chief's alone is asked.
+        progress: told of the steps.
+        on_validation: told of each validation's record.
+        distribution: who does the steps.
+
+    Raises:
+        TuningError: training came apart, another process is gone, or the processes were given different things.
+        StorageError: the disk is full, read-only or not ours.
+    """
+    start = values_of(student.variables)
+    outcomes: list[Outcome] = []
+    for stage in stages:
+        assign(student.variables, start)
+        identity = {"base": base, "data": stage.data, "recipe": stage.recipe.to_dict(), "seed": seed}
+        _check_alike(identity, distribution)
+        if distribution.is_chief and stage.run.load(identity) is None:
+            stage.run.remove()  # another run of this name: its checkpoints and events are no part of this one
+        trainer = Trainer(
+            student,
+            stage.source,
+            stage.recipe,
+            seed=seed,
+            measure=measure,
+            directory=stage.run,
+            identity=identity,
+            progress=renamed(progress, stage.title),
+            on_validation=on_validation,
+            tensorboard=stage.run.path / TENSORBOARD,
+            distribution=distribution,
+        )
+        outcomes.append(trainer.run())
+        if outcomes[-1].ending == "interrupted":  # whoever stops it means all of it
+            break
+    return outcomes
+
+
+def _check_alike(identity: dict[str, Any], distribution: Distribution) -> None:
+    """Have all processes compare what they were started with: each makes its own batches, which must be the same."""
+    if distribution.alone:
+        return
+    digests = [hashlib.sha256(repr(value).encode()).digest() for value in identity.values()]
+    every = distribution.gathered([int.from_bytes(digest[:6], "big") for digest in digests])
+    for rank, own in enumerate(every):
+        if unlike := [name for name, same in zip(identity, own == every[0], strict=True) if not same]:
+            raise TuningError(
+                f"worker {rank} is not like the chief in {' and '.join(unlike)}; start the same command with the same "
+                "files everywhere"
+            )
 
 
 def renamed(progress: Progress, title: str) -> Progress:

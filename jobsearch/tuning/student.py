@@ -20,6 +20,7 @@ from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.savedmodel import SavedModelEncoder
 from jobsearch.encoder.text import prepare
 from jobsearch.encoder.weights import WeightSet
+from jobsearch.errors import TuningError
 from jobsearch.tuning.recipes import Recipe
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -38,11 +39,23 @@ class Student(Protocol):
     def signature(self) -> tuple[Any, ...]:
         """Return the TensorSpecs of `inputs`."""
 
+    def shares(self, texts: Sequence[str], replicas: int) -> list[tuple[Any, ...]]:
+        """Return tensors for `embed` for each replica, of which number r embeds the texts r, r + replicas, …
+
+        Drop-out is that of all texts together: each text's embedding is the one that `inputs` leads to.
+
+        Raises:
+            TuningError: this student is trained by one process only.
+        """
+
+    def share_signature(self) -> tuple[Any, ...]:
+        """Return the TensorSpecs of each of `shares`."""
+
     def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
         """Return float32 (count, dim), unit rows, with drop-out.
 
         Args:
-            inputs: what `inputs` gave.
+            inputs: what `inputs` gave, or one of `shares`.
             count: number of texts.
             draw: int32 (2,): source of the drop-out's randomness; equal draws give equal drop-out.
         """
@@ -78,13 +91,27 @@ class NativeStudent:
         """Return three int32 vectors of any length."""
         return (tf.TensorSpec((None,), tf.int32),) * 3
 
+    def shares(self, texts: Sequence[str], replicas: int) -> list[tuple[Any, ...]]:
+        """Return each share's tokens, where its distinct ones lie among those of all texts, and how many these are."""
+        ids = cut(self._keras.token_ids(texts), self._recipe.max_tokens)
+        every = lay_out(ids)[0]
+        laid_out = [lay_out(ids[number::replicas]) for number in range(replicas)]
+        return [(*own, np.searchsorted(every, own[0]).astype(np.int32), np.int32(len(every))) for own in laid_out]
+
+    def share_signature(self) -> tuple[Any, ...]:
+        """Return four int32 vectors of any length, and a number."""
+        return (*(tf.TensorSpec((None,), tf.int32),) * 4, tf.TensorSpec((), tf.int32))
+
     def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
         """Embed with drop-out on the token embeddings, the same for equal tokens of a step."""
-        distinct, place, sentence = inputs
+        distinct, place, sentence, *shared = inputs
         dropout = None
         if self._recipe.dropout:
             kept = 1 - self._recipe.dropout
-            chance = tf.random.stateless_uniform((tf.shape(distinct)[0], arch.TOKEN_WIDTH), draw)
+            rows = shared[1] if shared else tf.shape(distinct)[0]
+            chance = tf.random.stateless_uniform((rows, arch.TOKEN_WIDTH), draw)
+            if shared:
+                chance = tf.gather(chance, shared[0])
             dropout = tf.cast(chance < kept, tf.float32) / kept
         return self._model.embed_run(distinct, place, sentence, count, dropout)
 
@@ -119,6 +146,14 @@ class SavedModelStudent:
         """Return one vector of strings."""
         return (tf.TensorSpec((None,), tf.string),)
 
+    def shares(self, texts: Sequence[str], replicas: int) -> list[tuple[Any, ...]]:
+        """Refuse."""
+        raise no_savedmodel(self._base)
+
+    def share_signature(self) -> tuple[Any, ...]:
+        """Refuse."""
+        raise no_savedmodel(self._base)
+
     def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
         """Embed by the SavedModel's own function."""
         return self._base.embed_tensor(inputs[0])
@@ -146,13 +181,17 @@ def make_student(base: WeightSet | Encoder, recipe: Recipe) -> Student:
     Raises:
         TuningError: the encoder has no weights that can be trained.
     """
-    from jobsearch.errors import TuningError
-
     if isinstance(base, WeightSet):
         return NativeStudent(base, recipe)
     if isinstance(base, SavedModelEncoder) and base.trainable_variables:
         return SavedModelStudent(base)
     raise TuningError(f"encoder {base.name!r} has no weights that can be trained; name another with --base")
+
+
+def no_savedmodel(base: SavedModelEncoder) -> TuningError:
+    """Return what is said where several replicas are to train a SavedModel."""
+    # Its variables come from its file, and TensorFlow does not make them anew for each replica.
+    return TuningError(f"{base.name!r} is a SavedModel, which one process trains alone; leave --strategy away")
 
 
 def values_of(variables: Sequence[Any]) -> Arrays:

@@ -17,7 +17,7 @@ from jobsearch.errors import TuningError
 from jobsearch.progress import Progress
 from jobsearch.tuning.batches import Source
 from jobsearch.tuning.checkpoint import RunDirectory, RunState
-from jobsearch.tuning.objectives import objective
+from jobsearch.tuning.distribution import ONE, Distribution
 from jobsearch.tuning.recipes import Recipe
 from jobsearch.tuning.student import Arrays, Student, assign, values_of
 
@@ -40,11 +40,11 @@ class Outcome:
     """What training gave.
 
     Args:
-        best: the best weights, by position of the student's variables.
+        best: the best weights, by position of the student's variables; empty for any process but the chief.
         best_step: the step they are from.
         steps: steps that were done.
         ending: why training ended.
-        history: one record a validation, the base's at step 0 first.
+        history: one record a validation, the base's at step 0 first; the chief's alone, too.
         seconds: time spent in this process.
     """
 
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class Trainer:
-    """Trains a student.
+    """Trains a student, alone or as one of several processes: then the chief alone measures, keeps and reports.
 
     Args:
         student: what is trained.
@@ -70,6 +70,7 @@ class Trainer:
         progress: told of each step.
         on_validation: told of each validation's record.
         tensorboard: folder for TensorBoard's event files.
+        distribution: who does the steps; the student was made in its scope.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Trainer:
         progress: Progress,
         on_validation: Callable[[dict[str, Any]], None],
         tensorboard: Path,
+        distribution: Distribution = ONE,
     ) -> None:
         import keras  # not above: it would import TensorFlow noisily
 
@@ -97,13 +99,18 @@ class Trainer:
         self._identity = identity
         self._progress = progress
         self._on_validation = on_validation
+        self._distribution = distribution
         clip = {"global_clipnorm" if recipe.clip == "global" else "clipnorm": recipe.clip_norm}
-        self._optimizer = keras.optimizers.Adam(
-            recipe.learning_rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, **clip
-        )
-        self._optimizer.build(student.variables)
-        self._step = _compile_step(student, recipe, self._optimizer)
-        self._writer = tf.summary.create_file_writer(str(tensorboard))
+        with distribution.scope():
+            self._optimizer = keras.optimizers.Adam(
+                recipe.learning_rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, **clip
+            )
+            self._optimizer.build(student.variables)
+        self._step = distribution.step(student, recipe, self._optimizer)
+        if distribution.is_chief:
+            self._writer = tf.summary.create_file_writer(str(tensorboard))
+        else:
+            self._writer = tf.summary.create_noop_writer()
 
     def run(self) -> Outcome:
         """Train to the end, from an earlier run's last checkpoint where there is one.
@@ -111,9 +118,13 @@ class Trainer:
         Ctrl-C ends training and keeps the best so far.
 
         Raises:
-            TuningError: the loss is no number any more, or the encoder has collapsed.
+            TuningError: the loss is no number any more, the encoder has collapsed, or another process is gone.
             StorageError: a checkpoint cannot be written.
         """
+        with self._distribution.heeding_interrupts():
+            return self._run()
+
+    def _run(self) -> Outcome:
         began = time.monotonic()
         steps = self._batches.steps
         state = self._resume()
@@ -122,6 +133,8 @@ class Trainer:
         recent: list[dict[str, float]] = []
         try:
             while done < steps and state.stale < self._recipe.patience:
+                if self._distribution.interrupted():
+                    raise KeyboardInterrupt
                 recent.append(self._one(done))
                 done += 1
                 self._progress("training", done, steps)
@@ -133,19 +146,31 @@ class Trainer:
         except KeyboardInterrupt:
             ending = "interrupted"
             # What was kept last: Ctrl-C may have come between that and its return.
-            state = self._directory.load(self._identity) or state
+            if self._distribution.is_chief:
+                state = self._directory.load(self._identity) or state
         finally:
             self._writer.close()
-        best = self._directory.read(state.best)
+        best = self._directory.read(state.best) if self._distribution.is_chief else {}
         return Outcome(best, state.best_step or 0, done, ending, state.history, time.monotonic() - began)
 
     def _resume(self) -> RunState:
-        state = self._directory.load(self._identity)
-        if state is None:
-            return self._validate(RunState(self._identity), [])
-        saved = self._directory.read(state.last)
-        assign([*self._student.variables, *self._optimizer.variables], saved)
-        return state
+        """Begin where the chief's last checkpoint is, or at the base; all processes from the same weights."""
+        state = self._directory.load(self._identity) if self._distribution.is_chief else None
+        everything = [*self._student.variables, *self._optimizer.variables]
+        if state is not None:
+            assign(everything, self._directory.read(state.last))
+        if not self._distribution.alone:
+            state = self._same_beginning(state, everything)
+        return self._validate(RunState(self._identity), []) if state is None else state
+
+    def _same_beginning(self, state: RunState | None, variables: list[Any]) -> RunState | None:
+        """Take the chief's place in training and its weights."""
+        place = [-1, 0] if state is None else [state.step, state.stale]
+        (step, stale), *values = self._distribution.from_chief([np.array(place), *values_of(variables).values()])
+        assign(variables, dict(zip(values_of(variables), values, strict=True)))
+        if step < 0:
+            return None
+        return state or RunState(self._identity, step=int(step), stale=int(stale))
 
     def _interval(self) -> int:
         return self._recipe.validate_every or self._batches.steps_per_epoch
@@ -154,12 +179,7 @@ class Trainer:
         batch = self._batches.batch(step)
         rate = learning_rate(self._recipe, step, self._batches.steps)
         self._optimizer.learning_rate.assign(rate)
-        values = self._step(
-            self._student.inputs(batch.texts),
-            np.int32(len(batch.texts)),
-            np.array([self._seed % 2**31, step], np.int32),
-            *batch.targets,
-        )
+        values = self._step(batch.texts, np.array([self._seed % 2**31, step], np.int32), batch.targets)
         measured = {name: float(value) for name, value in values.items()}
         if not math.isfinite(measured["loss"]):
             raise TuningError(
@@ -169,6 +189,22 @@ class Trainer:
         return {**measured, "learning_rate": rate}
 
     def _validate(self, state: RunState, recent: list[dict[str, float]]) -> RunState:
+        """Have the chief measure and keep; everybody learns what decides when to stop."""
+        if self._distribution.alone:
+            return self._keep(state, recent)
+        failed: Exception | None = None
+        try:
+            kept = self._keep(state, recent) if self._distribution.is_chief else state
+        except Exception as error:  # the others wait for an answer: they get one first
+            failed, kept = error, replace(state, stale=-1)
+        stale = int(self._distribution.from_chief([np.array(kept.stale)])[0])
+        if failed:
+            raise failed
+        if stale < 0:
+            raise TuningError("the chief could not go on; it says why")
+        return replace(kept, stale=stale)
+
+    def _keep(self, state: RunState, recent: list[dict[str, float]]) -> RunState:
         """Measure, remember the best, keep a checkpoint."""
         measured = self._measure(self._student.encoder("in training", {}))
         record: dict[str, Any] = {"step": state.step, **measured}
@@ -202,20 +238,3 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     if recipe.schedule == "constant":
         return recipe.learning_rate * rising
     return recipe.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def _compile_step(student: Student, recipe: Recipe, optimizer: Any) -> Any:
-    variables = student.variables
-    measure, targets = objective(recipe)
-
-    def step(inputs: Any, count: Any, draw: Any, *targets: Any) -> dict[str, Any]:
-        with tf.GradientTape() as tape:
-            measured = measure(student.embed(inputs, count, draw), *targets)
-        gradients = tape.gradient(measured["loss"], variables)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return measured
-
-    return tf.function(
-        step,
-        input_signature=[student.signature(), tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32), *targets],
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import jobsearch
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.protocol import Encoder
+from jobsearch.encoder.savedmodel import SavedModelEncoder
 from jobsearch.encoder.tf import tensorflow
 from jobsearch.encoder.weights import WeightSet
 from jobsearch.evaluation.retrieval import evaluate_retrieval
@@ -25,17 +27,18 @@ from jobsearch.progress import Progress, silent
 from jobsearch.tuning.card import model_card
 from jobsearch.tuning.checkpoint import RunDirectory
 from jobsearch.tuning.curves import draw_curves
+from jobsearch.tuning.distribution import ONE, Distribution
 from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpolate
 from jobsearch.tuning.models import CARD, RECORD, REJECTED, without_histories
 from jobsearch.tuning.pairs import PairSet
 from jobsearch.tuning.recipes import Recipe
-from jobsearch.tuning.stages import mean_weights, plan_stages, renamed, teacher_record
-from jobsearch.tuning.student import Student, assign, make_student, values_of
+from jobsearch.tuning.stages import TENSORBOARD, Stage, mean_weights, plan_stages, teacher_record, train_stages
+from jobsearch.tuning.student import Arrays, Student, assign, make_student, no_savedmodel, values_of
 from jobsearch.tuning.teacher import Teacher
-from jobsearch.tuning.trainer import Outcome, Trainer
+from jobsearch.tuning.trainer import Outcome
 from jobsearch.tuning.validation import GeneralCheck, Validation, held_out_set
 
-CURVES, TENSORBOARD = "curves.png", "tensorboard"
+CURVES = "curves.png"
 _PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
 
 
@@ -103,6 +106,7 @@ def tune(
     force: bool = False,
     progress: Progress = silent,
     on_validation: Callable[[dict[str, Any]], None] = lambda record: None,
+    distribution: Distribution = ONE,
 ) -> Tuned:
     """Tune an encoder and keep it as usable if it is better, as rejected if it is not.
 
@@ -122,38 +126,25 @@ def tune(
         force: keep the result as usable whatever the gate says; the record says so.
         progress: told of the steps.
         on_validation: told of each validation's record.
+        distribution: who does the steps; of several processes this is the chief, and the others call `train_along`.
 
     Raises:
-        TuningError: there are too few pairs, the encoder cannot be trained, or training came apart.
+        TuningError: there are too few pairs, the encoder cannot be trained, training came apart, or another process is
+            gone.
         StorageError: the disk is full, read-only or not ours.
     """
-    _make_deterministic(seed)
-    stages = plan_stages(models / ".runs", name, pairs, recipe, teacher, seed)
-    progress("building network", 0, 0)
-    student = make_student(base, recipe)
-    start = values_of(student.variables)
+    student, stages, start = _begin(base, pairs, recipe, name, models, teacher, seed, progress, distribution)
     validation = Validation(pairs, recipe, seed)
-    outcomes: list[Outcome] = []
-    for stage in stages:
-        assign(student.variables, start)
-        identity = {"base": base.fingerprint, "data": stage.data, "recipe": stage.recipe.to_dict(), "seed": seed}
-        if stage.run.load(identity) is None:
-            stage.run.remove()  # another run of this name: its checkpoints and events are no part of this one
-        trainer = Trainer(
-            student,
-            stage.source,
-            stage.recipe,
-            seed=seed,
-            measure=validation,
-            directory=stage.run,
-            identity=identity,
-            progress=renamed(progress, stage.title),
-            on_validation=on_validation,
-            tensorboard=stage.run.path / TENSORBOARD,
-        )
-        outcomes.append(trainer.run())
-        if outcomes[-1].ending == "interrupted":  # whoever stops it means all of it
-            break
+    outcomes = train_stages(
+        stages,
+        student,
+        base=base.fingerprint,
+        seed=seed,
+        measure=validation,
+        progress=progress,
+        on_validation=on_validation,
+        distribution=distribution,
+    )
     stages = stages[: len(outcomes)]
     trained = mean_weights([outcome.best for outcome in outcomes], [stage.weight for stage in stages])
     base_encoder = LeanEncoder(base) if isinstance(base, WeightSet) else base
@@ -180,6 +171,7 @@ def tune(
     record = {
         **_record(name, base_encoder, pairs, recipe, outcomes[-1], chosen, tried, gate, seed, data_source),
         **teacher_record(teacher, stages, outcomes),
+        **distribution.record(),
     }
     directory = models / name if gate.verdict != "rejected" else models / REJECTED / name
     progress("keeping", 0, 0)
@@ -187,6 +179,61 @@ def tune(
     for stage in stages:
         stage.run.remove()
     return Tuned(directory, gate, record)
+
+
+def train_along(
+    base: WeightSet | Encoder,
+    pairs: PairSet,
+    recipe: Recipe,
+    *,
+    distribution: Distribution,
+    teacher: Teacher | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> None:
+    """Do the steps of a tuning run that another process leads: `tune`'s arguments there, nothing kept here.
+
+    Raises:
+        TuningError: as `tune` does; the chief is gone; or it was started with something else than this process.
+    """
+    nowhere = Path(os.devnull)  # named, never opened
+    student, stages, _ = _begin(base, pairs, recipe, "along", nowhere, teacher, seed, progress, distribution)
+
+    def no_measure(encoder: Encoder) -> dict[str, float]:
+        raise AssertionError("the chief measures")
+
+    train_stages(
+        stages,
+        student,
+        base=base.fingerprint,
+        seed=seed,
+        measure=no_measure,
+        progress=progress,
+        on_validation=lambda record: None,
+        distribution=distribution,
+    )
+
+
+def _begin(
+    base: WeightSet | Encoder,
+    pairs: PairSet,
+    recipe: Recipe,
+    name: str,
+    models: Path,
+    teacher: Teacher | None,
+    seed: int,
+    progress: Progress,
+    distribution: Distribution,
+) -> tuple[Student, list[Stage], Arrays]:
+    """Return the student, what it is to learn, and its first weights."""
+    if distribution is not ONE and isinstance(base, SavedModelEncoder):
+        raise no_savedmodel(base)
+    _make_deterministic(seed)
+    stages = plan_stages(models / ".runs", name, pairs, recipe, teacher, seed)
+    progress("building network", 0, 0)
+    with distribution.scope():
+        student = make_student(base, recipe)
+    return student, stages, values_of(student.variables)
 
 
 def _make_deterministic(seed: int) -> None:

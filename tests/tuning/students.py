@@ -103,6 +103,12 @@ class WordStudent:
     def signature(self) -> tuple[Any, ...]:
         return (tf.TensorSpec((None, BUCKETS), tf.float32),)
 
+    def shares(self, texts: Sequence[str], replicas: int) -> list[tuple[Any, ...]]:
+        return [(counted(texts[number::replicas]),) for number in range(replicas)]
+
+    def share_signature(self) -> tuple[Any, ...]:
+        return self.signature()
+
     def embed(self, inputs: tuple[Any, ...], count: Any, draw: Any) -> Any:
         table, mixing = self.variables
         kept = tf.cast(tf.random.stateless_uniform((BUCKETS, DIM), draw) < self._kept, tf.float32)

@@ -19,6 +19,7 @@ from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import TuningError
 from jobsearch.tuning.batches import Batches
 from jobsearch.tuning.checkpoint import RunDirectory
+from jobsearch.tuning.distribution import ONE, Distribution
 from jobsearch.tuning.recipes import Recipe, find_recipe
 from jobsearch.tuning.student import Student, assign, values_of
 from jobsearch.tuning.trainer import Outcome, Trainer
@@ -56,9 +57,11 @@ class Run:
     steps: list[int] = field(default_factory=list)
     at_step: Callable[[int], None] = lambda step: None
     at_validation: Callable[[int], None] = lambda step: None
+    distribution: Distribution = ONE
 
     def start(self, student: Student | None = None) -> Outcome:
-        self.student = student or WordStudent(self.recipe)
+        with self.distribution.scope():
+            self.student = student or WordStudent(self.recipe)
         pairs = name_pairs() if self.recipe.loss == "contrastive" else graded_pairs()
         self.trainer = Trainer(
             self.student,
@@ -71,6 +74,7 @@ class Run:
             progress=self._progress,
             on_validation=self._on_validation,
             tensorboard=self.folder / "tensorboard",
+            distribution=self.distribution,
         )
         return self.trainer.run()
 
