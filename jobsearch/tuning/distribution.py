@@ -290,7 +290,7 @@ def _joined() -> Any:
         made.append(tf.distribute.MultiWorkerMirroredStrategy())
 
     main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
+    before, termination = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     if main and before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # TensorFlow waits where Python would not see it
     try:
@@ -304,6 +304,8 @@ def _joined() -> Any:
     finally:
         if main and before is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, before)
+        if main and termination is not None:
+            signal.signal(signal.SIGTERM, termination)  # TensorFlow takes it for itself, and then nothing ends
     return made[0]
 
 
