@@ -50,6 +50,7 @@ def deterministic() -> Iterator[None]:
 # --- the same result -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_replicas_give_what_one_process_gives(tmp_path: Path) -> None:
     # Three logical devices, which a process can have only from its start on.
     script = Path(__file__).parent / "mirrored_runs.py"
