@@ -185,6 +185,7 @@ def test_gradients_are_those_of_the_function(restored: UseModel, tokenize: Token
         assert (losses[0] - losses[1]) / (2 * size) == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_trained_table_becomes_float16(base_weights: WeightSet, lean: LeanEncoder, tokenize: Tokenizer) -> None:
     ids = tokenize(LABELS[:16])
     model = build_model(base_weights, train_table=True)

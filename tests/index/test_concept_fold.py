@@ -88,6 +88,7 @@ def vectors_with_ties(seed: int, copies: int, noise: float) -> Vectors:
     return Vectors.build(embeddings, find_type("flat", LABELS, DIM))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -104,6 +104,7 @@ def test_the_built_in_data(builtin_pairs: tuple[PairSet, Split]) -> None:
     assert 0.08 < counts["validation"]["name"] / total["name"] < 0.12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["esco-1.2-en", "esco-occupations-multi"])
 def test_an_official_bundle(name: str) -> None:
     taxonomy = bundle(name)

@@ -561,6 +561,7 @@ def test_what_is_rejected_ends_with_one_line_of_error(
     assert contents(models.parents[1] / "indexes") == {"current"}
 
 
+@pytest.mark.slow
 def test_the_tutorial_on_its_own_pairs(saved: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not SEED.is_file():
         pytest.skip(f"the tutorial's pairs are not at {SEED}")
