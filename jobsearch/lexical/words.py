@@ -124,10 +124,12 @@ class Words:
             return np.zeros(self._labels, np.float32)
         weight = (1 + np.log(times)) * self._idf[found]
         weight *= self._step[found] / np.sqrt(np.square(weight).sum())
-        spans = [slice(self._start[number], self._start[number + 1]) for number in found]
-        rows = np.concatenate([self._row[span] for span in spans])
-        parts = np.concatenate([self._weight[span] * own for span, own in zip(spans, weight, strict=True)])
-        return np.bincount(rows, parts, self._labels).astype(np.float32)
+        scores = np.zeros(self._labels, np.float32)
+        for number, own in zip(found.tolist(), weight, strict=True):
+            span = slice(self._start[number], self._start[number + 1])
+            # Half the time of one `bincount` over all of them, which makes float64 and int64 of what it gets.
+            np.add.at(scores, self._row[span], self._weight[span] * own)
+        return scores
 
     def singular(self, query: str) -> str:
         """Return the query with each word in the form that labels have, where they have it much more often.
