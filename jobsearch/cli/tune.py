@@ -171,6 +171,7 @@ def tune(
             models=models_directory(),
             general=general,
             data_source=source,
+            data_options={"held_out_share": validation, "languages": list(languages)},
             teacher=teacher,
             seed=seed,
             force=force,

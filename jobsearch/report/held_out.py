@@ -26,7 +26,7 @@ class HeldOut:
 
 
 def held_out_again(record: Mapping[str, Any], progress: Progress = silent) -> HeldOut:
-    """Make a run's pairs again, as the default `--validation` and all languages give them, and take the gate's queries.
+    """Make a run's pairs again, and take the gate's queries.
 
     Only if the digest of all pairs is the recorded one are they the run's own: then no query was trained on, and the
     figures are the gate's to the last digit.
@@ -43,8 +43,8 @@ def held_out_again(record: Mapping[str, Any], progress: Progress = silent) -> He
     if pairs.digest != record["data"]["digest"]:
         return HeldOut(
             None,
-            f"The pairs cannot be made again from {source}: it has changed since, or the run was given --validation or "
-            "--language.",
+            f"The pairs cannot be made again from {source}: it has changed since, or another version of jobsearch made "
+            "them.",
         )
     from jobsearch.tuning.validation import held_out_set
 
@@ -58,8 +58,12 @@ def _pairs(record: Mapping[str, Any], progress: Progress) -> Any:
     from jobsearch.tuning.pairs_file import read_pairs
     from jobsearch.tuning.recipes import Recipe
 
-    source, seed = record["data"]["source"], record["seed"]
+    data, seed = record["data"], record["seed"]
+    # Records of earlier versions do not say these.
+    source, share, languages = data["source"], data.get("held_out_share", 0.1), tuple(data.get("languages", ()))
     recipe = Recipe(**record["recipe"])
     if Path(source).is_file():
-        return read_pairs(Path(source), seed=seed)
-    return recipe_pairs(find_taxonomy(source), recipe, seed=seed, progress=progress)
+        return read_pairs(Path(source), validation=share, seed=seed)
+    return recipe_pairs(
+        find_taxonomy(source), recipe, languages=languages, validation=share, seed=seed, progress=progress
+    )

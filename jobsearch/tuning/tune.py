@@ -101,6 +101,7 @@ def tune(
     models: Path,
     general: GeneralCheck,
     data_source: str,
+    data_options: Mapping[str, Any] | None = None,
     teacher: Teacher | None = None,
     seed: int = 0,
     force: bool = False,
@@ -120,6 +121,7 @@ def tune(
         models: folder of the weight sets.
         general: check of general ability.
         data_source: where the pairs came from, for the record.
+        data_options: what they were made with, as JSON, for the record, so that a report can make them again.
         teacher: what a stronger encoder sees; one student learns from it and another from the pairs, each beginning
             with the base, and the tuned weights are their mean, weighted by `recipe.taught`.
         seed: equal seeds give equal weights on the same machine.
@@ -133,6 +135,7 @@ def tune(
             gone.
         StorageError: the disk is full, read-only or not ours.
     """
+    data = {"source": data_source, **(data_options or {})}
     student, stages, start = _begin(base, pairs, recipe, name, models, teacher, seed, progress, distribution)
     validation = Validation(pairs, recipe, seed)
     outcomes = train_stages(
@@ -169,7 +172,7 @@ def tune(
     progress("gate", 0, 0)
     gate = _gate(base_encoder, student.encoder(name, {}), pairs, general, general_base, chosen, seed, force)
     record = {
-        **_record(name, base_encoder, pairs, recipe, outcomes[-1], chosen, tried, gate, seed, data_source),
+        **_record(name, base_encoder, pairs, recipe, outcomes[-1], chosen, tried, gate, seed, data),
         **teacher_record(teacher, stages, outcomes),
         **distribution.record(),
     }
@@ -303,7 +306,7 @@ def _record(
     tried: list[Tried],
     gate: Gate,
     seed: int,
-    data_source: str,
+    data: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {
         "name": name,
@@ -312,7 +315,7 @@ def _record(
         "recipe": recipe.to_dict(),
         "seed": seed,
         "data": {
-            "source": data_source,
+            **data,
             "digest": pairs.digest,
             "training": len(pairs.training),
             "validation": len(pairs.validation),

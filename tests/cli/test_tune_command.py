@@ -102,11 +102,12 @@ def test_the_tutorial_on_its_own_pairs(home: Path, cli: Cli, seed_pairs: Path) -
     arguments = ("tune", "--pairs", str(seed_pairs), "--recipe", "tutorial", "--no-train-table", "--name", "as-told")
     sts = home / "sts.csv"
     sts.write_text("a man sleeps,a guy is asleep,4.5\na dog runs,the dog is running,5\na cook cooks,a plane lands,0\n")
-    done = cli(home, *arguments, "--steps", "2", "--sts", str(sts), "--json")
+    done = cli(home, *arguments, "--steps", "2", "--sts", str(sts), "--validation", "0.2", "--json")
     assert done.code in (0, 1), done
     record = json.loads(done.out)
     assert record["recipe"]["name"] == "tutorial"
     assert record["data"]["source"] == str(seed_pairs)
+    assert (record["data"]["held_out_share"], record["data"]["languages"]) == (0.2, [])
     assert record["data"]["training"] + record["data"]["validation"] == 98
     assert [entry["step"] for entry in record["history"]] == [0, 2]
     assert {"mae", "mape", "training_mae", "training_mape"} <= record["history"][-1].keys()

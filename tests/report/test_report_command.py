@@ -248,8 +248,8 @@ def test_a_folder_that_is_not_ours_is_told_before_the_work(unprivileged: Any) ->
 # --- the gate's queries ----------------------------------------------------------------------------------------------
 
 
-def tuned_on(source: str, pairs: Any, seed: int = 0) -> dict[str, Any]:
-    data = {"source": source, "digest": pairs.digest, "training": 1, "validation": 1, "counts": {}}
+def tuned_on(source: str, pairs: Any, seed: int = 0, **options: Any) -> dict[str, Any]:
+    data = {"source": source, **options, "digest": pairs.digest, "training": 1, "validation": 1, "counts": {}}
     return a_record(data=data, seed=seed, recipe=find_recipe("default", steps=7).to_dict())
 
 
@@ -278,14 +278,23 @@ def test_why_they_are_not_there(home: Path) -> None:
     other = held_out_again(tuned_on("jobs", pairs))
     assert other.queries is None
     assert other.missing == (
-        "The pairs cannot be made again from jobs: it has changed since, or the run was given --validation or "
-        "--language."
+        "The pairs cannot be made again from jobs: it has changed since, or another version of jobsearch made them."
     )
     gone = held_out_again(tuned_on("gone", pairs))
     assert gone.queries is None
     assert gone.missing.startswith("The pairs cannot be made again from gone: no taxonomy 'gone'; ")
     recipe = held_out_again(tuned_on("jobs", pairs) | {"recipe": {"name": "default", "unheard": 1}})
     assert recipe.queries is None
+
+
+def test_what_the_pairs_were_made_with_is_in_the_record(home: Path) -> None:
+    options = {"validation": 0.3, "languages": ("en",)}
+    pairs = recipe_pairs(jobs(), find_recipe("default"), **options)
+    found = held_out_again(tuned_on("jobs", pairs, held_out_share=0.3, languages=["en"])).queries
+    assert found is not None
+    assert found.queries == held_out_set(pairs, seed=0, everything=True).queries
+    german = held_out_again(tuned_on("jobs", pairs, held_out_share=0.3, languages=["de"]))
+    assert german.queries is None
 
 
 def test_pairs_of_a_file_are_read_again(home: Path, tmp_path: Path) -> None:
