@@ -73,6 +73,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "scale": Benchmark("scale", quick="--sizes 20000"),
     "scale_ten_millions": Benchmark("scale", f"--sizes {MILLIONS} --types compact --folder {{folder}}", quick=None),
+    "milvus": Benchmark("milvus", quick=None, packages=("pymilvus", "milvus_lite")),
+    "spark": Benchmark("spark", quick="--rows 5000", packages=("pyspark",)),
+    "distributed": Benchmark("distributed", quick=None, packages=("tensorflow",)),
     "recommend": Benchmark("recommend"),
     "case": Benchmark("case", "--shared {shared}", quick=None, data=(STS, RETRIEVAL, OFFICIAL)),
     "guard": Benchmark(
