@@ -29,6 +29,18 @@ class Named:
     isco: str | None = None
 
 
+def unknown_name(labels: LabelTable, query: str) -> str | None:
+    """Return why an ISCO code or a URI finds nothing by name in an index, in a sentence; None for all else."""
+    code = _ISCO.match(query.removeprefix(_ISCO_URI))
+    if code and not labels.has_isco:
+        return "this index knows no ISCO groups; `jobsearch esco import` of the official bundle brings them"
+    if code and not labels.in_isco(code[1] or code[2]).any():
+        return f"this index has no occupations in the ISCO group {code[1] or code[2]}"
+    uri = labels.full_uri(query)
+    is_uri = query.startswith(ESCO) or re.match(r"(?:occupation|skill)/[0-9a-f-]{4,36}\Z", query)
+    return f"this index has no concept {query}" if is_uri and labels.concept(uri) is None else None
+
+
 def find_named(labels: LabelTable, query: str) -> Named | None:
     """Return what a query names, or None for a query in words.
 

@@ -9,7 +9,7 @@ from encoders import HashEncoder
 from jobsearch.engine import JobSearch
 from jobsearch.filters import Filter
 from jobsearch.lexical.fusion import MODES, Mode
-from jobsearch.named import Named, find_named
+from jobsearch.named import Named, find_named, unknown_name
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
 CONCEPTS = [
@@ -100,3 +100,25 @@ def test_named_ones_among_others_keep_their_places(engine: JobSearch) -> None:
     found = engine.search_many(queries, 1)
     assert [hits[0].label for hits in found] == ["roofer", "nurse", "nurse", "plumber", "wound care"]
     assert found == [engine.search(query, 1) for query in queries]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("9999", "this index has no occupations in the ISCO group 9999"),
+        ("occupation/ffffffff", "this index has no concept occupation/ffffffff"),
+        (f"{ESCO}occupation/none", f"this index has no concept {ESCO}occupation/none"),
+        ("7126", None),
+        (PLUMBER, None),
+        ("plumber", None),
+        ("occupation/therapist", None),
+        ("http://example.com/x", None),
+    ],
+)
+def test_why_a_name_finds_nothing(engine: JobSearch, query: str, says: str | None) -> None:
+    assert unknown_name(engine.opened.labels, query) == says
+
+
+def test_why_a_code_finds_nothing_where_there_are_no_groups() -> None:
+    labels = engine_of(Taxonomy.of(SOURCE, [occupation("a", "baker")]), HashEncoder()).opened.labels
+    assert (unknown_name(labels, "2512") or "").startswith("this index knows no ISCO groups; `jobsearch esco import`")

@@ -259,7 +259,7 @@ def prune(name: str | None, keep: int) -> None:
     directory = index_directory(name)
     removed = directory.prune(keep)
     kept = ", ".join(directory.versions())
-    click.echo(f"Index {directory.name!r}: removed {', '.join(removed) or 'nothing'}; there is {kept}.")
+    click.echo(f"Index {directory.name!r}: removed {', '.join(removed) or 'nothing'}; kept: {kept}.")
 
 
 def _summary(directory: IndexDirectory) -> dict[str, Any]:

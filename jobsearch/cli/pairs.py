@@ -11,6 +11,7 @@ from jobsearch.cli.pairs_teacher import ask_teacher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from jobsearch.encoder.protocol import Encoder
     from jobsearch.tuning.pair import Pair, PairSet
@@ -59,6 +60,7 @@ _KINDS = {
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Equal seeds give equal files.")
 @click.option("--teacher", metavar="MODEL", help="Instead: what this encoder sees in labels and texts, for tune.")
 @click.option("--texts", "texts_paths", multiple=True, metavar="FILE", help="With --teacher: more texts, one a line.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @json_option
 def pairs(
     out: str,
@@ -69,6 +71,7 @@ def pairs(
     encoder_name: str,
     validation: float,
     seed: int,
+    force: bool,
     as_json: bool,
     **counts: Any,
 ) -> None:
@@ -89,16 +92,19 @@ def pairs(
     """
     from pathlib import Path
 
+    target = Path(out).expanduser()
     if teacher:
-        ask_teacher(Path(out).expanduser(), teacher, languages, taxonomy_name, texts_paths, as_json)
+        _check_free(force, target)
+        ask_teacher(target, teacher, languages, taxonomy_name, texts_paths, as_json)
         return
     if texts_paths:
         raise click.UsageError("--texts needs --teacher")
     from jobsearch.taxonomy.library import active_name, find_taxonomy
     from jobsearch.taxonomy.split import split_concepts
     from jobsearch.tuning.pairs import PairOptions, generate_pairs
-    from jobsearch.tuning.pairs_file import write_pairs
+    from jobsearch.tuning.pairs_file import validation_path, write_pairs
 
+    _check_free(force, target, *([validation_path(target)] if target.name else []))
     options = PairOptions(languages=languages, seed=seed, **counts)
     name = taxonomy_name or active_name()
     with show_progress() as progress:
@@ -108,7 +114,7 @@ def pairs(
         split = split_concepts(taxonomy, validation=validation, seed=seed)
         made = generate_pairs(taxonomy, options, split, encoder, progress)
         progress("writing", 0, 0)
-        path, beside = write_pairs(Path(out).expanduser(), made)
+        path, beside = write_pairs(target, made)
     _warn_of_fewer(options, made, name)
     if as_json:
         print_json(
@@ -128,6 +134,15 @@ def pairs(
         return
     _print(made)
     click.echo(f"\n{path}: {len(made.training):,} pairs; {beside}: {len(made.validation):,} held out.")
+
+
+def _check_free(force: bool, *files: Path) -> None:
+    """Raise a TuningError if a file is there, in which somebody may have put pairs of his own."""
+    from jobsearch.errors import TuningError
+
+    for file in files:
+        if file.is_file() and not force:
+            raise TuningError(f"{file} is there already; name another file with --out, or add --force to replace it")
 
 
 def _encoder(name: str, languages: Sequence[str]) -> Encoder:

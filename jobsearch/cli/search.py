@@ -80,9 +80,12 @@ def search(
             print_json(search_record(engine.opened, query, hits), indent=None)
         else:
             from jobsearch.cli.render import print_hits
+            from jobsearch.named import unknown_name
 
             if position:
                 click.echo()
+            if reason := unknown_name(engine.opened.labels, query):
+                click.echo(f"{reason[0].upper()}{reason[1:]}.", err=True)
             print_hits(query, hits, several=len(queries) > 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,6 +132,7 @@ def tune(
         teacher = read_teacher(Path(teacher_path))
     distribution = find_distribution(strategy, tell=say)
     # Only now: these start TensorFlow, and then no cluster can be joined any more.
+    from jobsearch.tuning.batches import fitting
     from jobsearch.tuning.general import general_check
     from jobsearch.tuning.tune import train_along
     from jobsearch.tuning.tune import tune as run
@@ -152,6 +154,9 @@ def tune(
             pairs = recipe_pairs(
                 taxonomy, recipe, languages=languages, validation=validation, seed=seed, progress=progress
             )
+        if overrides["batch"] is None and (fitted := fitting(recipe, pairs)) != recipe:
+            say(f"There are fewer training pairs than a batch of {recipe.batch}: each step takes all {fitted.batch}.")
+            recipe = fitted
         if case is None and (base == BASE_NAME or "://" in base):
             case = default_case(spoken)
         encoder = find_weights(base, case)
@@ -191,6 +196,7 @@ def tune(
 
         build(taxonomy_name or active_name(), taxonomy_name, name, None, options)
     else:
+        _tell_of_what_is_in_use(tuned)
         click.echo(f"`jobsearch index build --encoder {name}` puts it into use.", err=True)
     return 0
 
@@ -228,6 +234,25 @@ def _print_result(tuned: Tuned) -> None:
     console().print(table)
     click.echo()
     print_pairs(_result_lines(tuned, record))
+
+
+def _tell_of_what_is_in_use(tuned: Tuned) -> None:
+    """Say so where the index in use is by another encoder than the base: the verdict compares with the base alone."""
+    from jobsearch.errors import IndexingError
+    from jobsearch.index.manifest import Manifest
+    from jobsearch.index.versions import IndexDirectory
+    from jobsearch.taxonomy.library import active_name
+
+    directory = IndexDirectory.named(active_name())
+    with contextlib.suppress(IndexingError):
+        encoder = Manifest.read(directory.version_path(directory.current()), directory.mend).encoder
+        if encoder["fingerprint"] != tuned.record["base"]["fingerprint"]:
+            names = f"--encoder {encoder['name']} --encoder {tuned.record['name']}"
+            click.echo(
+                f"It was measured against its base, {tuned.record['base']['name']!r}; the index in use is by "
+                f"{encoder['name']!r}. Which finds more: `jobsearch evaluate retrieval SET {names}`.",
+                err=True,
+            )
 
 
 def _result_lines(tuned: Tuned, record: Any) -> Iterator[tuple[str, str]]:

@@ -124,9 +124,10 @@ def read_asked(path: Path, engine: JobSearch) -> Asked:
     rows = [(clean_label(title), uri.strip()) for title, uri in title_rows(path)]
     kept = [(title, uri) for title, uri in rows if title and labels.concept(uri) is not None]
     if len(kept) < BINS:
+        step = "name another with --index" if len(kept) < len(rows) else "add titles"
         raise EvaluationError(
             f"{path}: {len(kept)} of {len(rows)} titles belong to a concept of index {engine.opened.name!r}, expected "
-            f"at least {BINS}; name another with --index"
+            f"at least {BINS}; {step}"
         )
     titles, uris = zip(*kept, strict=True)
     return Asked(path.stem, titles, uris, len(rows) - len(kept))

@@ -101,9 +101,10 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
             relevant.append(np.array([number[uri.strip()]]))
     if len(titles) < 2:
         seen = f", the first unknown one is {unknown[0]!r}" if unknown else ""
+        step = "name another with --taxonomy" if unknown else "add titles"
         raise EvaluationError(
             f"{path}: {len(titles)} of {len(titles) + len(unknown) + empty} titles belong to an occupation of taxonomy "
-            f"{taxonomy.source.name!r}, expected at least 2{seen}; name another with --taxonomy"
+            f"{taxonomy.source.name!r}, expected at least 2{seen}; {step}"
         )
     return RetrievalSet(
         name=f"{path.stem} in {taxonomy.source.name}, {'all' if alternatives else 'preferred'} labels",

@@ -109,8 +109,9 @@ def paired_means(metric: str, first: Floats, second: Floats) -> Paired:
     [interval] = mean_intervals(differences[None])
     # Queries without a difference stay as they are however they are swapped.
     moved = differences[differences != 0]
+    # One query that moved may as well have moved the other way.
     p_value = 1.0
-    if len(moved):
+    if len(moved) > 1:
         p_value = stats.permutation_test(
             (moved,),  # one sample: SciPy flips signs, which is swapping the two values
             np.mean,

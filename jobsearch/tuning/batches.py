@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from jobsearch.errors import TuningError
 from jobsearch.tuning.noise import noisy
-from jobsearch.tuning.pairs import Pair
+from jobsearch.tuning.pairs import Pair, PairSet
 from jobsearch.tuning.recipes import Recipe
 
 # A pair of at least this angular similarity belongs together: it is the tutorial's grade for another name.
@@ -73,6 +73,18 @@ class Batch:
         return self.similarity, self.false_negatives
 
 
+def fitting(recipe: Recipe, pairs: PairSet) -> Recipe:
+    """Return the recipe with one batch of all training pairs where there are fewer than its batch."""
+    count = len(_learned(pairs.training, recipe))
+    return replace(recipe, batch=count) if 1 < count < recipe.batch else recipe
+
+
+def _learned(pairs: Sequence[Pair], recipe: Recipe) -> list[Pair]:
+    """Return the pairs that a recipe learns from, as often as it does."""
+    kept = [pair for pair in pairs if recipe.loss == "angular" or pair.similarity >= BELONGS_TOGETHER]
+    return [pair for pair in kept for _ in range(recipe.description_repeats if pair.source == "description" else 1)]
+
+
 class Batches:
     """The training pairs, cut into batches; every epoch in an order of its own.
 
@@ -86,12 +98,14 @@ class Batches:
     """
 
     def __init__(self, pairs: Sequence[Pair], recipe: Recipe, seed: int) -> None:
-        kept = [p for p in pairs if recipe.loss == "angular" or p.similarity >= BELONGS_TOGETHER]
-        self._pairs = [
-            pair for pair in kept for _ in range(recipe.description_repeats if pair.source == "description" else 1)
-        ]
+        self._pairs = _learned(pairs, recipe)
         if len(self._pairs) < recipe.batch:
             kind = f" of similarity {BELONGS_TOGETHER} or more" if recipe.loss == "contrastive" else ""
+            if kind and not self._pairs:
+                raise TuningError(
+                    f"no training pairs{kind}, and recipe {recipe.name!r} learns from these alone; give pairs that "
+                    "belong together, or take --recipe tutorial, which learns from all grades"
+                )
             raise TuningError(
                 f"{len(self._pairs)} training pairs{kind}, expected at least one batch of {recipe.batch}; "
                 "give more pairs or a smaller --batch"

@@ -243,9 +243,9 @@ def test_a_build_after_a_rollback_takes_a_new_number(home: Path, cli: Cli) -> No
 
 def test_prune_keeps_the_newest_and_the_current(home: Path, cli: Cli) -> None:
     add_version(home)
-    assert cli(home, "index", "prune", "--keep", "2").out == "Index 'small': removed nothing; there is 0001, 0002.\n"
+    assert cli(home, "index", "prune", "--keep", "2").out == "Index 'small': removed nothing; kept: 0001, 0002.\n"
     cli(home, "index", "rollback")
-    assert cli(home, "index", "prune", "--keep", "1").out == "Index 'small': removed 0002; there is 0001.\n"
+    assert cli(home, "index", "prune", "--keep", "1").out == "Index 'small': removed 0002; kept: 0001.\n"
     assert not (home / "indexes" / "small" / "versions" / "0002").exists()
     assert cli(home, "search", "nurse").code == 0
 

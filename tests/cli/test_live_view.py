@@ -86,7 +86,7 @@ def test_no_good_match_is_told() -> None:
     state.type("zzz")
     state.receive(Found(SearchRequest("zzz", "all"), (replace(hit("zoo"), good_match=False),), 0.0042))
     view = View(UNICODE, ABOUT)
-    assert plain(view.status(state, 80)) == ["No good match; the nearest there are: 1 of 1, found in 4 ms"]
+    assert plain(view.status(state, 80)) == ["No good match: 1 of 1, found in 4 ms"]
 
 
 def test_the_selected_row_is_marked_by_style_and_by_a_sign() -> None:

@@ -55,6 +55,13 @@ def test_three_queries_can_be_swapped_in_eight_ways() -> None:
     assert padded.n == 6
 
 
+def test_one_query_that_moved_may_have_moved_the_other_way() -> None:
+    first = np.array([1.0, 0.5, 0.5])
+    paired = paired_means("mrr", first, np.array([1.0, 0.5, 1.0]))
+    assert (paired.p_value, paired.n) == (1.0, 3)
+    assert paired.difference == pytest.approx(0.5 / 3)
+
+
 def test_a_clear_difference_and_its_record() -> None:
     first = RANDOM.random(200) * 0.5
     paired = paired_means("mrr", first, first + 0.1)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jobsearch.errors import TuningError
-from jobsearch.tuning.batches import Batch, Batches, false_negatives
-from jobsearch.tuning.pair import Pair
+from jobsearch.tuning.batches import Batch, Batches, false_negatives, fitting
+from jobsearch.tuning.pair import Pair, PairSet
 from jobsearch.tuning.recipes import Recipe, find_recipe
 
 
@@ -116,7 +116,6 @@ def test_descriptions_are_repeated() -> None:
     ("given", "changed", "says"),
     [
         (pairs(3), {}, "3 training pairs of similarity 0.7 or more, expected at least one batch of 4"),
-        ([pair(n, 0.5) for n in range(9)], {}, "0 training pairs of similarity 0.7 or more, expected"),
         ([], {"loss": "angular"}, "0 training pairs, expected at least one batch of 4"),
     ],
 )
@@ -125,6 +124,29 @@ def test_too_few_pairs_are_refused(given: list[Pair], changed: dict[str, Any], s
         Batches(given, recipe(**changed), seed=0)
     assert str(caught.value).startswith(says)
     assert str(caught.value).endswith("; give more pairs or a smaller --batch")
+
+
+def test_pairs_that_belong_together_are_missing_whatever_the_batch() -> None:
+    with pytest.raises(
+        TuningError, match=r"^no training pairs of similarity 0\.7 .* --recipe tutorial, which"
+    ):
+        Batches([pair(n, 0.5) for n in range(9)], recipe(), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("training", "changed", "batch"),
+    [
+        (pairs(8), {}, 4),
+        (pairs(4), {}, 4),
+        (pairs(3), {}, 3),
+        ([*pairs(2), pair(9, 0.5)], {}, 2),
+        ([*pairs(2), pair(9, 0.5)], {"loss": "angular"}, 3),
+        (pairs(1), {}, 4),  # one alone has no negatives: it is refused
+        ([pair(1, 1.0, "description")], {"description_repeats": 3}, 3),
+    ],
+)
+def test_a_small_file_is_one_batch(training: list[Pair], changed: dict[str, Any], batch: int) -> None:
+    assert fitting(recipe(**changed), PairSet(tuple(training), (), 0)).batch == batch
 
 
 # --- noise -------------------------------------------------------------------------------------------------------

@@ -49,7 +49,12 @@ def test_json(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(len(shown) == 2 for shown in record["examples"].values())
     assert list(record["examples"]["name"][0]) == ["base", "ref", "similarity"]
     content = out.read_bytes(), Path(record["validation_file"]).read_bytes()
-    assert run([*arguments, "--language", "de", "--graded"]) == 0
+    assert run([*arguments, "--language", "de", "--graded"]) == 1
+    assert f"Error: {out} is there already; name another file with --out, or add --force" in capsys.readouterr().err
+    out.unlink()  # the held-out pairs beside it are somebody's, too
+    assert run([*arguments, "--language", "de", "--graded"]) == 1
+    assert ".validation.csv is there already" in capsys.readouterr().err
+    assert run([*arguments, "--language", "de", "--graded", "--force"]) == 0
     assert json.loads(capsys.readouterr().out) == record
     assert (out.read_bytes(), Path(record["validation_file"]).read_bytes()) == content
     assert len(read_pairs(out).validation) == sum(record["counts"]["validation"].values())

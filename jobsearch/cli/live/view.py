@@ -235,7 +235,7 @@ class View:
             return "nothing found"
         text = f"{place + 1} of {count}, found in {state.listed.seconds * 1000:.0f} ms"
         if isinstance(state.listed, Found):
-            return text if any_good_match(state.listed.hits) else f"No good match; the nearest there are: {text}"
+            return text if any_good_match(state.listed.hits) else f"No good match: {text}"
         move = state.listed.comparison.moves[place]
         return f"{text}: {_rank(move.base_rank)} before, {_rank(move.tuned_rank)} after"
 
