@@ -20,6 +20,7 @@ from jobsearch.matching.matcher import COLUMNS
 
 Format = Literal["csv", "jsonl", "parquet"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_SHEETS = (".xlsx", ".xls", ".ods")
 STREAM = "-"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DEFAULT_COLUMN = "title"
@@ -37,7 +38,10 @@ def format_of(path: str) -> Format:
     if path == STREAM:
         return "csv"
     if suffix not in SUFFIXES:
-        raise MatchingError(f"{path} ends in {suffix or 'nothing'!r}, expected one of {', '.join(SUFFIXES)}; rename it")
+        if not suffix and Path(path).is_dir():
+            raise MatchingError(f"{path} is a folder; name a file in it")
+        step = "in the spreadsheet program save it as CSV UTF-8" if suffix in _SHEETS else "rename it"
+        raise MatchingError(f"{path} ends in {suffix or 'nothing'!r}, expected one of {', '.join(SUFFIXES)}; {step}")
     return SUFFIXES[suffix]
 
 

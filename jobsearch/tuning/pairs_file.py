@@ -165,9 +165,12 @@ def _places(path: Path, line: int, header: Sequence[str]) -> list[int]:
     for wanted in COLUMNS:
         if names.count(wanted) != 1:
             how_often = "no" if wanted not in names else "more than one"
+            # As spreadsheet programs write it where a comma stands in numbers.
+            other = len(header) == 1 and (";" in header[0] or "\t" in header[0])
+            step = "separate cells by commas, decimals by points" if other else "name the columns in the first line"
             raise TuningError(
                 f"{path} line {line}: {how_often} column {wanted!r} in {','.join(header)[:80]!r}, "
-                f"expected {','.join(COLUMNS)}; name the columns in the first line"
+                f"expected {','.join(COLUMNS)}; {step}"
             )
     return [names.index(wanted) for wanted in COLUMNS]
 

@@ -39,7 +39,10 @@ def stop_while_writing(home: Path, how: signal.Signals) -> tuple[int, bytes, byt
 
 @pytest.mark.slow
 def test_ctrl_c_while_the_first_version_is_written(without_index: Path, cli: Cli) -> None:
-    assert stop_while_writing(without_index, signal.SIGINT) == (130, b"", INTERRUPTED)
+    code, out, err = stop_while_writing(without_index, signal.SIGINT)
+    assert (out, err) == (b"", INTERRUPTED)
+    # CPython ends by the signal itself, which is 130 to a shell, too, if it came within an `eval`, as imports do some.
+    assert code in (130, -signal.SIGINT)
     assert versions(without_index) == []
     assert not (without_index / "indexes" / "small" / "current").exists()
     found = cli(without_index, "search", "nurse", "-k", "1")

@@ -180,7 +180,12 @@ def test_it_does_without_tensorflow(session_home: Path, tmp_path: Path) -> None:
         ("f.csv", "id,title\n1,nurse, head\n", (), r"FILE, row 2 has 3 cells for 2 columns, .*"),
         ("f.jsonl", '{"title": "nurse"}\n{"title": \n', (), r"FILE, line 2 is no JSON .*"),
         ("f.parquet", "title\n", (), r"FILE is no Parquet, or damaged .*"),
-        ("f.xlsx", "", (), r"FILE ends in '.xlsx', expected one of .csv, .jsonl, .ndjson, .parquet; rename it"),
+        (
+            "f.xlsx",
+            "",
+            (),
+            r"FILE ends in '.xlsx', expected one of .csv, .jsonl, .ndjson, .parquet; in the .* save it as CSV UTF-8",
+        ),
         ("f.csv", TABLE, ("--out", "x.txt"), r"x.txt ends in '.txt', expected one of .*"),
         ("f.csv", TABLE, ("--delimiter", "; "), r"delimiter is '; ', expected one character, .*"),
         ("f.csv", TABLE, ("-k", "0"), r"k is 0, expected a whole number from 1 to 12 \(the occupations .*"),

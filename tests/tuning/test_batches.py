@@ -127,9 +127,7 @@ def test_too_few_pairs_are_refused(given: list[Pair], changed: dict[str, Any], s
 
 
 def test_pairs_that_belong_together_are_missing_whatever_the_batch() -> None:
-    with pytest.raises(
-        TuningError, match=r"^no training pairs of similarity 0\.7 .* --recipe tutorial, which"
-    ):
+    with pytest.raises(TuningError, match=r"^no training pairs of similarity 0\.7 .* --recipe tutorial, which"):
         Batches([pair(n, 0.5) for n in range(9)], recipe(), seed=0)
 
 

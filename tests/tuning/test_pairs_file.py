@@ -160,7 +160,7 @@ def test_similarities_at_the_edges(file: Callable[[str], Path]) -> None:
         (HEADER, f"holds 0 pairs, expected at least {FEWEST_ROWS}"),
         (HEADER + "a,b,0.5\n" * 19, "holds 19 pairs, expected at least 20"),
         (f"base,similarity\n{GOOD}", "line 1: no column 'ref' in 'base,similarity'"),
-        (f"base;ref;similarity\n{GOOD}", "line 1: no column 'base' in 'base;ref;similarity'"),
+        (f"base;ref;similarity\n{GOOD}", "in 'base;ref;similarity', expected base,ref,similarity; separate cells by"),
         (f"base,ref,ref,similarity\n{GOOD}", "line 1: more than one column 'ref'"),
         (GOOD, "line 1: no column 'base' in 'title 0,name 0,0.7468'"),
         (HEADER + GOOD + "a,,0.5\n", "line 32: ref is empty"),
