@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,3 +110,10 @@ def test_an_exact_label_of_two_concepts_is_as_likely_the_one_as_the_other() -> N
     hits: list[Hit] = engine_of(Taxonomy.of(SOURCE, concepts), HashEncoder()).search("plumber", 3)
     assert hits[0].confidence == hits[1].confidence > hits[2].confidence  # type: ignore[operator]
     assert hits[0].confidence < 0.5  # type: ignore[operator]
+
+
+def test_the_threshold_that_match_is_documented_with() -> None:
+    documented = f"--min-score {CALIBRATIONS['meaning'].good_score:.2f}"
+    root = Path(__file__).parents[1]
+    for file in ("docs/backend.md", "jobsearch/cli/match.py"):
+        assert documented in (root / file).read_text(encoding="utf-8"), file
