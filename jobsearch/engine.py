@@ -10,7 +10,7 @@ from typing import Protocol
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
-from jobsearch.filters import EVERYTHING, Filter
+from jobsearch.filters import Filter, filter_of
 from jobsearch.hits import Hit, KindFilter, Recommendation
 from jobsearch.index.labels import ConceptEntry
 from jobsearch.index.manifest import Manifest
@@ -136,7 +136,7 @@ class JobSearch:
         """
         if isinstance(queries, str):
             raise QueryError("search_many takes a list of queries and got one string; use search")
-        return self._searcher.search(queries, k, kind, where or EVERYTHING, mode)
+        return self._searcher.search(queries, k, kind, filter_of(where), mode)
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts with the encoder of the index.
@@ -181,7 +181,7 @@ class JobSearch:
         labels = searcher.opened.labels
         number = searcher.concept(uri)
         wanted = searcher.check(k, labels.kind_of(number) if kind is None else kind)
-        return searcher.hits(searcher.near_concept(number, k, wanted, where or EVERYTHING))
+        return searcher.hits(searcher.near_concept(number, k, wanted, filter_of(where)))
 
     def recommend_skills(self, title: str, k: int = 10, where: Filter | None = None) -> list[Recommendation]:
         """Recommend the skills that go with a title.
@@ -202,7 +202,7 @@ class JobSearch:
         Raises:
             QueryError: the title is empty, or k or the filter cannot be.
         """
-        return recommend_skills(self._searcher, title, k, where or EVERYTHING)
+        return recommend_skills(self._searcher, title, k, filter_of(where))
 
     def recommend_titles(self, skills: Sequence[str], k: int = 10, where: Filter | None = None) -> list[Recommendation]:
         """Recommend the occupations that go with skills.
@@ -221,13 +221,13 @@ class JobSearch:
         Raises:
             QueryError: there are no skills, one is empty or an occupation, or k or the filter cannot be.
         """
-        return recommend_titles(self._searcher, skills, k, where or EVERYTHING)
+        return recommend_titles(self._searcher, skills, k, filter_of(where))
 
     def concept(self, uri: str, language: str | None = None) -> ConceptEntry:
         """Return all that the index knows of a concept: labels, ISCO path, related skills or occupations.
 
         Args:
-            uri: the concept.
+            uri: the concept; the short form of a table (`occupation/ed3cf43d`) will do.
             language: preferred language of the labels, where there are several.
 
         Raises:

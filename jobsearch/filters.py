@@ -111,3 +111,16 @@ def _mask(labels: LabelTable, uris: Collection[str]) -> np.ndarray:
 
 
 EVERYTHING = Filter()
+
+
+def filter_of(where: object) -> Filter:
+    """Return the filter that a caller gave, or the one that leaves everything for None.
+
+    Raises:
+        QueryError: it is something else.
+    """
+    if where is None:
+        return EVERYTHING
+    if not isinstance(where, Filter):
+        raise QueryError(f"where is {where!r:.80}, expected a Filter, such as jobsearch.Filter(isco='25')")
+    return where

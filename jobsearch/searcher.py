@@ -132,12 +132,13 @@ class Searcher:
         return self._hits((Fused(score, row, score, 0.0, "meaning") for score, row in entries), 1.0)
 
     def concept(self, uri: str) -> int:
-        """Return the number of the concept with this URI.
+        """Return the number of the concept with this URI, whole or as `occupation/ed3cf43d`.
 
         Raises:
             QueryError: the index does not hold it.
         """
-        number = self.opened.labels.concept(uri) if isinstance(uri, str) else None
+        labels = self.opened.labels
+        number = labels.concept(labels.full_uri(uri)) if isinstance(uri, str) else None
         if number is None:
             raise QueryError(f"index {self.opened.name!r} holds no concept {uri!r}; take one from `uri` of a hit")
         return number

@@ -357,6 +357,17 @@ def test_a_concept_is_shown_by_uri_and_language() -> None:
     assert engine.concept(engine.search("bake", 1, "skill")[0].uri).labels == ("bake",)
 
 
+def test_a_filter_is_a_filter(engine: JobSearch) -> None:
+    where: Any = {"isco": "25"}
+    for ask in (
+        lambda: engine.search("nurse", where=where),
+        lambda: engine.recommend_skills("nurse", where=where),
+        lambda: engine.recommend_titles(["nursing"], where=where),
+    ):
+        with pytest.raises(QueryError, match=r"where is \{'isco': '25'\}, expected a Filter"):
+            ask()
+
+
 @pytest.mark.parametrize("uri", ["", "baker", f"{ESCO}occupation/none", None])
 def test_an_unknown_concept_is_a_query_error(engine: JobSearch, uri: Any) -> None:
     with pytest.raises(QueryError) as raised:

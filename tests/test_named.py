@@ -41,6 +41,11 @@ def test_a_uri_is_the_concept_and_then_what_is_near_it(engine: JobSearch, query:
     assert {(hit.matched_by, hit.confidence) for hit in near} == {("meaning", None)}
 
 
+def test_a_short_uri_is_enough_everywhere(engine: JobSearch) -> None:
+    assert engine.concept("occupation/ed3cf43d").uri == PLUMBER
+    assert engine.similar("occupation/ed3cf43d", 2) == engine.similar(PLUMBER, 2)
+
+
 def test_a_uri_of_ones_own(engine: JobSearch) -> None:
     assert engine.search("urn:acme:title-17", 1)[0].label == "rockstar plumber"
     assert engine.search("urn:acme:title-18", 1)[0].matched_by != "uri"  # a text like others

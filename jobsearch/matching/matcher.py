@@ -14,7 +14,7 @@ from jobsearch.cores import usable_cores
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
 from jobsearch.errors import QueryError
-from jobsearch.filters import EVERYTHING, Filter
+from jobsearch.filters import Filter, filter_of
 from jobsearch.hits import KindFilter
 from jobsearch.index.concepts import nearest_rows
 from jobsearch.index.labels import LabelTable
@@ -158,7 +158,7 @@ class Matcher:
         searcher = Searcher(engine.opened)
         wanted = searcher.check(k, kind)
         self._k = k
-        self._where = where or EVERYTHING
+        self._where = filter_of(where)
         self._rows = searcher.rows(wanted, self._where)
         self.opened: IndexVersion = searcher.opened
         self.remembered = max(1, min(remembered, _MOST_HITS // k))

@@ -336,7 +336,7 @@ def test_the_command_writes_what_the_teacher_sees(
     assert (told["digest"], told["texts"], told["file"]) == (back.digest, len(back.texts), str(out))
     assert back.fingerprint == HashEncoder(64, "wise").fingerprint
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [out.name, texts.name]
-    assert run_command(arguments) == 0
+    assert run_command([*arguments, "--force"]) == 0
     assert f"jobsearch tune --teacher {out}" in capsys.readouterr().out
 
 
