@@ -47,6 +47,7 @@ def test_own_titles_are_found_and_survive_a_rebuild(home: Path, cli: Cli, tmp_pa
     assert "urn:acme:1" not in [hit["uri"] for hit in hits(cli, home, "growth hacker", "-k", str(CONCEPTS))]
 
 
+@pytest.mark.slow
 def test_what_was_removed_stays_out_until_rolled_back(home: Path, cli: Cli) -> None:
     assert cli(home, "index", "remove", NURSE).code == 0
     assert cli(home, "index", "build").code == 0

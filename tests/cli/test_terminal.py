@@ -148,6 +148,7 @@ def test_a_home_that_cannot_keep_history_is_no_reason_not_to_search(session_home
         assert "Traceback" not in shell.raw
 
 
+@pytest.mark.slow
 def test_progress_is_a_bar_that_goes_away(without_index: Path) -> None:
     with terminal(without_index, "search", "nurse", "-k", "1") as search:
         shown = search.wait_for("occupation/nurse")

@@ -109,6 +109,7 @@ def test_a_row_does_not_depend_on_its_batch(lean: LeanEncoder) -> None:
     assert abs(together - backwards).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_a_row_does_not_depend_on_threads(base_weights: WeightSet, lean: LeanEncoder) -> None:
     texts = [f"{label} {number}" for number in range(20) for label in LABELS] + [LONG]
     one, four = LeanEncoder(base_weights, threads=1), LeanEncoder(base_weights, threads=4)

@@ -77,6 +77,7 @@ def test_it_is_listed_as_a_model_and_stays(jobsearch_home: Path) -> None:
         delete_model(SHIPPED_NAME)
 
 
+@pytest.mark.slow
 def test_altered_files_are_refused(copied: Path) -> None:
     content = bytearray((copied / DELTA).read_bytes())
     content[-1] ^= 1

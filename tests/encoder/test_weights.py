@@ -95,6 +95,7 @@ def test_the_tokenizer_is_part_of_the_fingerprint(base_weights: WeightSet) -> No
     assert other.weights_digest == base_weights.weights_digest
 
 
+@pytest.mark.slow
 def test_the_type_of_a_table_is_part_of_the_fingerprint(base_weights: WeightSet) -> None:
     rows = table_rows(base_weights.tensors, np.arange(arch.VOCABULARY))
     half, single = (

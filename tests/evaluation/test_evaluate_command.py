@@ -307,6 +307,7 @@ def test_help_has_two_examples(capsys: pytest.CaptureFixture[str], command: list
     assert all(line.strip().startswith("jobsearch evaluate ") for line in examples)
 
 
+@pytest.mark.slow
 def test_nothing_of_this_loads_tensorflow(tmp_path: Path) -> None:
     script = (
         "import sys; from jobsearch.cli.app import run; "

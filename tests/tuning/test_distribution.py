@@ -66,6 +66,7 @@ def test_replicas_give_what_one_process_gives(tmp_path: Path) -> None:
         assert result["moved"] > 0.001, result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_shares_embed_each_text_as_the_whole_does(replicas: int) -> None:
     student = native_student()

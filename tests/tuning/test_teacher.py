@@ -254,6 +254,7 @@ def test_a_student_comes_to_see_what_the_teacher_sees(
     assert list((tmp_path / ".runs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_result_is_the_mean_of_both_students(
     teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +274,7 @@ def test_the_result_is_the_mean_of_both_students(
         assert abs(kept["taught"][key] - kept["pairs"][key]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_the_second_student(
     teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

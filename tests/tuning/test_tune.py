@@ -329,6 +329,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_word_model(tmp_path_factory.mktemp("base") / "words")
 
 
+@pytest.mark.slow
 def test_a_savedmodel_is_tuned_kept_and_found_again(start: Start, saved: Path, models: Path) -> None:
     base = find_weights(str(saved), "lower")
     before = base.encode(["nurse", "baker"])
@@ -581,6 +582,7 @@ def test_the_tutorial_on_its_own_pairs(saved: Path, models: Path, capsys: pytest
     assert code == int(record["gate"]["verdict"] == "rejected")
 
 
+@pytest.mark.slow
 def test_what_is_forced_is_kept_and_how_to_use_it_is_told(
     command: Callable[..., int], saved: Path, models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
