@@ -70,7 +70,7 @@ class JobSearch:
 
             place = MilvusPlace(index)
             return JobSearch(place, place.open(version))
-        directory = IndexDirectory(index.absolute()) if isinstance(index, Path) else IndexDirectory.named(index)
+        directory = IndexDirectory.at(index)
         return JobSearch(directory, open_version(directory, version))
 
     @property

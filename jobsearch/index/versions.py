@@ -50,6 +50,11 @@ class IndexDirectory:
             )
         return IndexDirectory(indexes_directory() / name)
 
+    @staticmethod
+    def at(index: str | Path) -> IndexDirectory:
+        """Return the index at a path, or the one that a text names (see `named`)."""
+        return IndexDirectory(index.absolute()) if isinstance(index, Path) else IndexDirectory.named(index)
+
     @property
     def name(self) -> str:
         """Name of the index."""

@@ -65,7 +65,7 @@ def find_index(index: str | Path, version: str | None) -> VersionAddress:
     """
     if isinstance(index, str) and index.startswith(MILVUS):
         raise MatchingError(f"{index} is no index directory; Spark takes one to its executors: name that")
-    directory = IndexDirectory(index.absolute()) if isinstance(index, Path) else IndexDirectory.named(index)
+    directory = IndexDirectory.at(index)
     chosen = directory.current() if version is None else version
     directory.check_known(chosen)
     return VersionAddress(directory.name, chosen, str(directory.version_path(chosen)))
