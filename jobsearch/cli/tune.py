@@ -182,6 +182,7 @@ def tune(
             force=force,
             progress=progress,
             on_validation=_print_validation,
+            tell=say,
             distribution=distribution,
         )
     if as_json:

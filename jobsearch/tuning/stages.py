@@ -79,6 +79,7 @@ def train_stages(
     measure: Measure,
     progress: Progress,
     on_validation: Callable[[dict[str, Any]], None],
+    tell: Callable[[str], None],
     distribution: Distribution = ONE,
 ) -> list[Outcome]:
     """Train the student once for each stage, each time from where it is now; Ctrl-C ends all of them.
@@ -91,6 +92,7 @@ def train_stages(
         measure: validates; the chief's alone is asked.
         progress: told of the steps.
         on_validation: told of each validation's record.
+        tell: told, in a sentence, that it goes on from a checkpoint or was interrupted.
         distribution: who does the steps.
 
     Raises:
@@ -115,6 +117,7 @@ def train_stages(
             identity=identity,
             progress=renamed(progress, stage.title),
             on_validation=on_validation,
+            tell=tell,
             tensorboard=stage.run.path / TENSORBOARD,
             distribution=distribution,
         )

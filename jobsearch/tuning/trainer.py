@@ -69,6 +69,7 @@ class Trainer:
         identity: tells runs apart (see `RunState`).
         progress: told of each step.
         on_validation: told of each validation's record.
+        tell: told, in a sentence, that it goes on from a checkpoint or was interrupted.
         tensorboard: folder for TensorBoard's event files.
         distribution: who does the steps; the student was made in its scope.
     """
@@ -85,6 +86,7 @@ class Trainer:
         identity: dict[str, Any],
         progress: Progress,
         on_validation: Callable[[dict[str, Any]], None],
+        tell: Callable[[str], None],
         tensorboard: Path,
         distribution: Distribution = ONE,
     ) -> None:
@@ -99,6 +101,7 @@ class Trainer:
         self._identity = identity
         self._progress = progress
         self._on_validation = on_validation
+        self._tell = tell
         self._distribution = distribution
         clip = {"global_clipnorm" if recipe.clip == "global" else "clipnorm": recipe.clip_norm}
         with distribution.scope():
@@ -148,6 +151,9 @@ class Trainer:
             # What was kept last: Ctrl-C may have come between that and its return.
             if self._distribution.is_chief:
                 state = self._directory.load(self._identity) or state
+            self._tell(
+                f"Interrupted at step {done:,} of {steps:,}; the best so far is of step {state.best_step or 0:,}."
+            )
         finally:
             self._writer.close()
         best = self._directory.read(state.best) if self._distribution.is_chief else {}
@@ -159,6 +165,7 @@ class Trainer:
         everything = [*self._student.variables, *self._optimizer.variables]
         if state is not None:
             assign(everything, self._directory.read(state.last))
+            self._tell(f"Going on from step {state.step:,} of {self._batches.steps:,}, where an earlier run stopped.")
         if not self._distribution.alone:
             state = self._same_beginning(state, everything)
         return self._validate(RunState(self._identity), []) if state is None else state

@@ -107,6 +107,7 @@ def tune(
     force: bool = False,
     progress: Progress = silent,
     on_validation: Callable[[dict[str, Any]], None] = lambda record: None,
+    tell: Callable[[str], None] = lambda line: None,
     distribution: Distribution = ONE,
 ) -> Tuned:
     """Tune an encoder and keep it as usable if it is better, as rejected if it is not.
@@ -128,6 +129,7 @@ def tune(
         force: keep the result as usable whatever the gate says; the record says so.
         progress: told of the steps.
         on_validation: told of each validation's record.
+        tell: told, in a sentence, that it goes on from a checkpoint or was interrupted.
         distribution: who does the steps; of several processes this is the chief, and the others call `train_along`.
 
     Raises:
@@ -146,6 +148,7 @@ def tune(
         measure=validation,
         progress=progress,
         on_validation=on_validation,
+        tell=tell,
         distribution=distribution,
     )
     stages = stages[: len(outcomes)]
@@ -213,6 +216,7 @@ def train_along(
         measure=no_measure,
         progress=progress,
         on_validation=lambda record: None,
+        tell=lambda line: None,
         distribution=distribution,
     )
 

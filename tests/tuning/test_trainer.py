@@ -55,6 +55,7 @@ class Run:
     measure: Callable[[Encoder], dict[str, float]] | None = None
     records: list[dict[str, Any]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     at_step: Callable[[int], None] = lambda step: None
     at_validation: Callable[[int], None] = lambda step: None
     distribution: Distribution = ONE
@@ -73,6 +74,7 @@ class Run:
             identity={"recipe": self.recipe.to_dict(), "seed": self.seed},
             progress=self._progress,
             on_validation=self._on_validation,
+            tell=self.told.append,
             tensorboard=self.folder / "tensorboard",
             distribution=self.distribution,
         )

@@ -315,6 +315,7 @@ def start(base: WordEncoder, models: Path, monkeypatch: pytest.MonkeyPatch) -> S
             "data_source": "vacancies",
             "force": False,
             "on_validation": lambda record: None,
+            "tell": lambda line: None,
         }
         own = {key: values.pop(key) for key in list(values) if key in options}
         options |= own
@@ -415,7 +416,9 @@ def test_ctrl_c_keeps_the_best_so_far(start: Start) -> None:
         if record["step"] == 6:
             raise KeyboardInterrupt
 
-    tuned = start(on_validation=stop, steps=60)
+    told: list[str] = []
+    tuned = start(on_validation=stop, tell=told.append, steps=60)
+    assert told == ["Interrupted at step 6 of 60; the best so far is of step 6."]
     assert (tuned.record["ending"], tuned.record["steps"], tuned.record["best_step"]) == ("interrupted", 6, 6)
     assert tuned.gate.difference > 0
     assert "6, interrupted; best checkpoint at step 6" in (tuned.directory / "README.md").read_text()
@@ -493,8 +496,10 @@ def test_a_run_killed_while_it_was_kept_goes_on_from_its_end(
         start()
     assert [path.name for path in models.iterdir() if path.name[0] != "."] == []
     validated: list[dict[str, Any]] = []
-    tuned = start(on_validation=validated.append)
+    told: list[str] = []
+    tuned = start(on_validation=validated.append, tell=told.append)
     assert validated == []
+    assert told == ["Going on from step 12 of 12, where an earlier run stopped."]
     assert (tuned.record["steps"], tuned.record["ending"]) == (12, "finished")
     assert len(tuned.record["history"]) == 3
     undisturbed = start(name="undisturbed")
