@@ -167,7 +167,8 @@ def tune(
             return 0
         _announce(name, recipe, pairs, source)
         if teacher is not None:
-            say(f"Teacher: {teacher.name}, with {len(teacher.texts):,} texts; two students, one after the other.")
+            both = "" if recipe.loss == "teacher" or recipe.taught in (0, 1) else "; two students, one after the other"
+            say(f"Teacher: {teacher.name}, with {len(teacher.texts):,} texts{both}.")
         tuned = run(
             encoder,
             pairs,
