@@ -105,7 +105,8 @@ def match_files(
     """Match all titles of a file, a folder of parts or a pattern, and write a folder of parts.
 
     Spark does a part again whose executor is lost; a run that is interrupted begins anew, and leaves nothing under
-    the name of the output.
+    the name of the output. Parts of a CSV are as Spark writes them, with commas and line feeds and without a byte-order
+    mark, whatever the input has.
 
     Args:
         session: as `spark_session` gives it.

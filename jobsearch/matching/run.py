@@ -23,7 +23,8 @@ from jobsearch.matching.unfinished import Done, Unfinished, folder_of
 from jobsearch.matching.writers import Writer, open_writer
 from jobsearch.progress import Progress, silent
 
-_LAYOUT = 1
+# Changes with what a batch's rows look like, so that no file is half of one kind and half of another.
+_LAYOUT = 2
 
 
 @dataclass(frozen=True)

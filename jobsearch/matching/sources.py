@@ -25,6 +25,7 @@ STREAM = "-"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DEFAULT_COLUMN = "title"
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _HEAD = 1 << 16
 
 
@@ -174,6 +175,11 @@ class Source(ABC):
     def _decoded(self, lines: Iterable[bytes]) -> Iterator[str]:
         """Yield lines as text, without a byte-order mark."""
         for number, line in enumerate(lines, start=1):
+            if number == 1 and line.startswith(_UTF16):
+                raise MatchingError(
+                    f'{self.name} is UTF-16 (Excel\'s "Unicode text"), expected UTF-8; save it as "CSV UTF-8", or '
+                    "convert it with `iconv -f UTF-16 -t UTF-8`"
+                )
             try:
                 yield (line.removeprefix(_BOM) if number == 1 else line).decode()
             except UnicodeDecodeError as error:
@@ -184,7 +190,10 @@ class Source(ABC):
 
 
 class CsvSource(Source):
-    """A CSV with a header."""
+    """A CSV with a header; what is written for it begins with the same byte-order mark and ends lines the same way.
+
+    Excel takes a CSV without that mark for one in the encoding of its country, and shows other letters for umlauts.
+    """
 
     format: Format = "csv"
 
@@ -198,9 +207,20 @@ class CsvSource(Source):
                 raise MatchingError(
                     f"delimiter is {delimiter!r}, expected one character, or one of {', '.join(DELIMITERS)}"
                 )
+            last = first
+
+            def lines() -> Iterator[bytes]:
+                nonlocal last
+                for line in itertools.chain([first], file):
+                    last = line
+                    yield line
+
             # A stream is read on from here; a file is opened again.
-            rows = self._rows(itertools.chain([first], file))
+            rows = self._rows(lines())
             _, header = next(rows, (1, []))
+            # Of the header's last line: a line break within a cell, as Alt-Enter makes it, says nothing of the rows.
+            self.line_end = "\r\n" if last.endswith(b"\r\n") else "\n"
+            self.bom = _BOM if first.startswith(_BOM) else b""
             if self.is_stream:
                 self._stream = rows
         if not header:

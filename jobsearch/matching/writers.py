@@ -55,15 +55,17 @@ def open_writer(kind: Format, source: Source, columns: Sequence[str]) -> Writer:
 
 
 class CsvWriter(Writer):
-    """CSV in UTF-8, lines ended by a line feed, with the delimiter of the source if that is a CSV."""
+    """CSV in UTF-8, with byte-order mark, line ends and delimiter of the source if that is a CSV."""
 
     def __init__(self, source: Source, columns: Sequence[str]) -> None:
         self._header = [*source.columns, *columns]
         self._delimiter = getattr(source, "delimiter", ",")
+        self._line_end: str = getattr(source, "line_end", "\n")
+        self._bom: bytes = getattr(source, "bom", b"")
 
     def begin(self) -> bytes:
         """Return the header."""
-        return self._text([self._header])
+        return self._bom + self._text([self._header])
 
     def batch(self, batch: Batch, lines: Lines) -> bytes:
         """Return lines of the CSV."""
@@ -75,8 +77,8 @@ class CsvWriter(Writer):
 
     def _text(self, rows: list[list[str]]) -> bytes:
         text = self._written(rows)
-        if "\r" in text:
-            # Not every Python puts quotation marks around a carriage return by itself.
+        if "\r" in text and "\r" not in self._line_end:
+            # Not every Python puts quotation marks around a carriage return that ends no line.
             text = "".join(self._written([row], any("\r" in cell for cell in row)) for row in rows)
         return text.encode()
 
@@ -85,7 +87,7 @@ class CsvWriter(Writer):
         writer = csv.writer(
             out,
             delimiter=self._delimiter,
-            lineterminator="\n",
+            lineterminator=self._line_end,
             quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
         )
         writer.writerows(rows)

@@ -127,6 +127,37 @@ def test_rows_are_kept_as_they_are(engine: JobSearch, tmp_path: Path) -> None:
     assert written_table["match_uri"].to_pylist()[1] is None
 
 
+def as_excel_writes(path: Path, rows: int) -> Path:
+    """Write a CSV with byte-order mark and CRLF, a line break within a header's cell and one within a row's."""
+    lines = ['\ufefftitle;"the\nnumber"', *(f"Bäcker {n % 7};{n}" for n in range(rows)), 'x;"1\n2\r\n"']
+    path.write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+    return path
+
+
+def test_a_csv_of_excel_stays_one(engine: JobSearch, tmp_path: Path) -> None:
+    """Without the mark Excel takes it for the encoding of its country, and an umlaut for two other letters."""
+    source, out = as_excel_writes(tmp_path / "f.csv", 3), tmp_path / "o.csv"
+    matched(engine, source, out)
+    content = out.read_bytes()
+    assert content.startswith(b'\xef\xbb\xbftitle;"the\nnumber";match_uri;')
+    assert content.count(b"\xef\xbb\xbf") == 1
+    lines = content.split(b"\r\n")
+    assert [line.split(b";")[:2] for line in lines[1:4]] == [[f"Bäcker {n}".encode(), b"%d" % n] for n in range(3)]
+    assert (lines[4], lines[-1], len(lines)) == (b'x;"1\n2', b"", 7)  # a cell as it was, and the file's end
+    streamed = io.BytesIO()
+    match_stream(engine, open_source(str(source)), streamed)
+    assert streamed.getvalue() == content
+    matched(engine, source, tmp_path / "o.jsonl")
+    assert (tmp_path / "o.jsonl").read_bytes().startswith(b'{"title": "B')
+
+    def plain(content: bytes) -> bytes:
+        return content[3:].replace(b'\r\n"', b'"').replace(b"\r\n", b"\n")
+
+    (tmp_path / "plain.csv").write_bytes(plain(source.read_bytes()))
+    matched(engine, tmp_path / "plain.csv", tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_bytes() == plain(content)
+
+
 def test_duplicates_are_encoded_once_in_a_whole_file(tmp_path: Path) -> None:
     counted = Counted()
     summary = matched(small_engine(counted), write_rows(tmp_path / "f.csv", TITLES), tmp_path / "o.csv")
@@ -370,6 +401,14 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, kind: str, k: int) -> No
     assert out.read_bytes() == (tmp_path / f"a.{kind}").read_bytes()
 
 
+def test_a_csv_of_excel_is_gone_on_with(engine: JobSearch, tmp_path: Path) -> None:
+    source, out = as_excel_writes(tmp_path / "f.csv", 200), tmp_path / "o.csv"
+    matched(engine, source, tmp_path / "whole.csv")
+    begun(engine, source, out)
+    assert matched(engine, source, out).resumed_after == 128
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
 def test_titles_that_were_forgotten_are_forgotten_after_going_on_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +491,15 @@ def test_a_run_that_was_begun_by_force_goes_on_without(engine: JobSearch, tmp_pa
     assert out.read_text() == "old"
     assert matched(engine, source, out).resumed_after == 64
     assert len(read_rows(out)) == 300
+
+
+def test_a_run_of_an_earlier_release_is_not_gone_on_with(engine: JobSearch, tmp_path: Path) -> None:
+    """Its rows had no byte-order mark and no CRLF: half a file of each would be read by no program."""
+    source, out = as_excel_writes(tmp_path / "f.csv", 200), tmp_path / "o.csv"
+    begun(engine, source, out)
+    progress = partial(out) / "progress.json"
+    progress.write_text(progress.read_text(encoding="utf-8").replace('"layout": 2', '"layout": 1'), encoding="utf-8")
+    refused(r"program\.layout was 1 and is 2; start it as it was begun, or add --restart", engine, source, out)
 
 
 @pytest.mark.parametrize("harm", ["cut rows", "cut answers", "no json", "empty json"])
