@@ -46,11 +46,12 @@ class Calibration:
         """The least score of a good match."""
         return (math.log(GOOD / (1 - GOOD)) - self.offset) / self.slope
 
-    def confidences(self, scores: Floats) -> Floats:
+    def confidences(self, scores: Floats, unseen: float | None = None) -> Floats:
         """Return the probability that each candidate is the concept meant.
 
         Args:
-            scores: of the candidates of one kind, (n,), in any order; all that are among the best ten must be there.
+            scores: of the candidates of one kind, (n,), in any order, its best ones.
+            unseen: score, at most, that is taken for those missing among the first ten; None: there are no others.
 
         Returns:
             Float64 (n,), 0 to 1; those of the best ten sum up to 1 at most.
@@ -58,24 +59,29 @@ class Calibration:
         if not len(scores):
             return np.empty(0)
         best = float(scores.max())
-        sharing = np.sort(scores)[-SHARING:]
+        missing = max(0, SHARING - len(scores)) if unseen is not None else 0
+        sharing = np.sort(np.concatenate([np.full(missing, min(unseen or 0.0, float(scores.min()))), scores]))[
+            -SHARING:
+        ]
         weights = np.exp(self.sharpness * (scores - best))
         shares = weights / np.exp(self.sharpness * (sharing - best)).sum()
         found: Floats = shares / (1 + math.exp(-self.offset - self.slope * best))
         return found
 
 
-def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode) -> Floats:
+def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode, unseen: float | None = None) -> Floats:
     """Return the probability that each candidate is the concept meant, of those of its kind.
 
     Args:
-        scores: of candidates of all kinds, (n,); all that are among the best ten of a kind must be there.
+        scores: of candidates of all kinds, (n,), the best ones of each.
         kinds: of the candidates, (n,).
         mode: what they were found by.
+        unseen: score that is taken for those missing where a kind has fewer than ten here: candidates of both kinds are
+            named together, and one may have most of them; None: there are no others.
     """
     found = np.zeros(len(scores))
     for kind in np.unique(kinds).tolist():
-        found[kinds == kind] = CALIBRATIONS[mode].confidences(scores[kinds == kind])
+        found[kinds == kind] = CALIBRATIONS[mode].confidences(scores[kinds == kind], unseen)
     return found
 
 

