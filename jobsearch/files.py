@@ -39,6 +39,16 @@ def storage_errors(target: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {target}: {reason}") from error
 
 
+def there_already(target: Path | str, what: str = "file") -> str:
+    """Return what to say of a target that a command would replace unasked.
+
+    Args:
+        target: the file or folder; a text where it is no path of this machine.
+        what: what to name instead.
+    """
+    return f"{target} is there already; name another {what} with --out, or add --force to replace it"
+
+
 def sync(path: Path) -> None:
     """Flush a file or folder to the disk, so that a rename that follows cannot come before its content."""
     descriptor = os.open(path, os.O_RDONLY)

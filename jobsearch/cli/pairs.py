@@ -139,10 +139,11 @@ def pairs(
 def _check_free(force: bool, *files: Path) -> None:
     """Raise a TuningError if a file is there, in which somebody may have put pairs of his own."""
     from jobsearch.errors import TuningError
+    from jobsearch.files import there_already
 
     for file in files:
         if file.is_file() and not force:
-            raise TuningError(f"{file} is there already; name another file with --out, or add --force to replace it")
+            raise TuningError(there_already(file))
 
 
 def _encoder(name: str, languages: Sequence[str]) -> Encoder:

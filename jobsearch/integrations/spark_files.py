@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobsearch.errors import MatchingError
+from jobsearch.files import there_already
 from jobsearch.integrations.spark import match
 from jobsearch.integrations.spark_errors import check_installed, spark_errors
 from jobsearch.matching.run import BEST, Wanted
@@ -137,8 +138,9 @@ def match_files(
     begun = time.perf_counter()
     with spark_errors(f"match {path}"), _watching(session, progress):
         counted, coded = _counting(coded)
-        _write(coded, f"{out.rstrip('/')}.partial", target)
-        _publish(session, out, force)
+        partial = f"{out.rstrip('/')}.partial"
+        _write(coded, partial, target)
+        _publish(session, partial, out, force)
     return SparkSummary(counted.get["rows"], counted.get["without_hit"], time.perf_counter() - begun)
 
 
@@ -217,13 +219,13 @@ def _check_free(session: SparkSession, out: str, force: bool) -> None:
     files, path = _files(session, out)
     with spark_errors(f"write {out}"):
         if not force and files.exists(path):
-            raise MatchingError(f"{out} is there already; name another folder with --out, or add --force to replace it")
+            raise MatchingError(there_already(out, "folder"))
 
 
-def _publish(session: SparkSession, out: str, force: bool) -> None:
+def _publish(session: SparkSession, partial: str, out: str, force: bool) -> None:
     """Give what is whole its name."""
     files, path = _files(session, out)
-    whole = _files(session, f"{out.rstrip('/')}.partial")[1]
+    whole = _files(session, partial)[1]
     if force and files.exists(path):
         files.delete(path, True)
     if not files.rename(whole, path):

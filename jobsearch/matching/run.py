@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
 from jobsearch.errors import MatchingError
+from jobsearch.files import there_already
 from jobsearch.filters import EVERYTHING, Filter
 from jobsearch.hits import KindFilter
 from jobsearch.matching.batches import Batch
@@ -84,7 +85,7 @@ def check_out(source: Source, out: Path, force: bool = False, restart: bool = Fa
         raise MatchingError(f"{out} is the input itself; name another file with --out")
     begun = (folder_of(out) / "progress.json").exists() and not restart
     if out.exists() and not force and not begun:
-        raise MatchingError(f"{out} is there already; name another file with --out, or add --force to replace it")
+        raise MatchingError(there_already(out))
 
 
 def match_file(

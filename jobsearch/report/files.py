@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobsearch.errors import StorageError
-from jobsearch.files import write_atomically
+from jobsearch.files import there_already, write_atomically
 from jobsearch.progress import Progress, silent
 from jobsearch.report.canvas import draw
 from jobsearch.report.make import Report
@@ -33,7 +33,7 @@ def check_targets(out: Path, folder: Path | None, force: bool) -> None:
         if target is not None and target.is_dir() and not os.access(target, os.W_OK, effective_ids=_EFFECTIVE):
             raise StorageError(f"no file may be written in {target.resolve()}; name another place with {option}")
     if out.exists() and not force:
-        raise StorageError(f"{out} is there already; name another file with --out, or add --force to replace it")
+        raise StorageError(there_already(out))
     if folder is None:
         return
     if folder.exists() and not folder.is_dir():
