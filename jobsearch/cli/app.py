@@ -28,11 +28,21 @@ from jobsearch.cli.shell import shell
 from jobsearch.cli.tune import tune
 from jobsearch.errors import JobSearchError
 
+# What has an encoder of its own, by the option that names it, for who looks for `--encoder` where there is none.
+_INSTEAD_OF_ENCODER = {
+    "--index": "an index brings its encoder: name one with --index (`jobsearch index list` shows them)",
+    "--base": "name the encoders with --base and --tuned",
+}
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class _Group(click.Group):
-    """A group that suggests the right command for a mistyped one."""
+    """A group that suggests the right command for a mistyped one, and takes `help COMMAND` for `COMMAND --help`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -82,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "jobsearch"
-        _say(f"Error: {error.format_message()} (see `{command} -h`)")
+        _say(f"Error: {_told(error)} (see `{command} -h`)")
         return 2
     except click.ClickException as error:
         _say(f"Error: {error.format_message()}")
@@ -117,6 +127,16 @@ def _invoke(arguments: Sequence[str]) -> Any:
             return cli.invoke(context)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
+
+
+def _told(error: click.UsageError) -> str:
+    """Return what was wrong, with what to do where it can be guessed."""
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--encoder" and error.ctx:
+        options = {name for parameter in error.ctx.command.params for name in parameter.opts}
+        for name, hint in _INSTEAD_OF_ENCODER.items():
+            if name in options:
+                return f"there is no option --encoder here; {hint}"
+    return error.format_message()
 
 
 def _prepare_streams() -> None:

@@ -16,9 +16,29 @@ if TYPE_CHECKING:
     from jobsearch.engine import JobSearch
 
 _DEFAULT_HITS = 10
+# What a kind is called elsewhere: by the live search, and in the plural.
+_KINDS = {"title": "occupation", "titles": "occupation", "occupations": "occupation", "skills": "skill", "both": "all"}
 # The console of the bar that is shown, if one is.
 _bars: list[Any] = []
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def kind_named(text: str) -> str:
+    """Return the kind that a user names; what is none comes back as it is, for the search to refuse."""
+    plain = text.strip().lower()
+    return _KINDS.get(plain, plain if plain in ("occupation", "skill", "all") else text)
+
+
+def read_kind(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Read a kind by any of its names, as an option's callback."""
+    return kind_named(value)
+
+
+def read_language(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """Read a language's code in any case, as an option's callback; several where the option may be repeated."""
+    if isinstance(value, tuple):
+        return tuple(code.strip().lower() for code in value)
+    return None if value is None else value.strip().lower()
 
 
 def json_option(command: Command) -> Command:
@@ -32,10 +52,16 @@ def k_option(command: Command) -> Command:
     return click.option("-k", type=int, default=None, metavar="N", help=text)(command)
 
 
+def kind_option(default: str = "all") -> Callable[[Command], Command]:
+    """Return what adds `--kind`."""
+    text = "What to find: occupation, skill or all."
+    return click.option("--kind", callback=read_kind, default=default, show_default=True, metavar="KIND", help=text)
+
+
 def filter_options(command: Command) -> Command:
     """Add `--isco`, `--language` and `--min-score`, the parts of a `Filter`."""
     isco = click.option("--isco", metavar="CODE", help="Only occupations of this ISCO-08 group, 1 to 4 digits.")
-    language = click.option("--language", metavar="CODE", help="Only labels in this language.")
+    language = click.option("--language", callback=read_language, metavar="CODE", help="Only labels in this language.")
     score = "Only hits with this score or a higher one, -1 to 1."
     min_score = click.option("--min-score", type=float, metavar="SCORE", help=score)
     return isco(language(min_score(command)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import hits_wanted, json_option, k_option, print_json
+from jobsearch.cli.common import hits_wanted, json_option, k_option, kind_option, print_json
 from jobsearch.cli.opening import open_encoder_engine
 from jobsearch.reporting import comparison_record, encoder_record
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--base", default="use", show_default=True, metavar="NAME", help="Encoder or index before.")
 @click.option("--tuned", metavar="NAME", help="Encoder or index after. Default: your newest tuned one.")
 @k_option
-@click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
+@kind_option()
 @click.option(
     "--file", "path", metavar="FILE", help="Sum up many queries: one a line, or a CSV with the columns query and uri."
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def compare(
     queries: tuple[str, ...], base: str, tuned: str | None, k: int | None, kind: str, path: str | None, as_json: bool
 ) -> None:
-    """Ask the base and the tuned encoder the same QUERY and show how the hits moved.
+    """Ask base and tuned encoder the same QUERY; show what moved.
 
     The labels are those of the taxonomy in use; an encoder that has no index of them yet gets one first. With
     --file the queries are summed up: what entered, dropped, rose and fell, how much stayed, and, where the right

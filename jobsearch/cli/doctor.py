@@ -37,7 +37,7 @@ class Finding:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Check the installation, the taxonomy in use and all indexes; say what to do.
+    """Check installation, taxonomy and indexes; say what to do.
 
     Exits with 1 if something is broken.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.common import json_option, print_json, read_language, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.taxonomy.model import Taxonomy
@@ -29,14 +29,20 @@ def esco() -> None:
 @click.argument("path")
 @click.option("--name", metavar="NAME", help="Name to keep it under. Default: from version and languages.")
 @click.option(
-    "--language", "languages", multiple=True, metavar="CODE", help="Only this language; may be given several times."
+    "--language",
+    "languages",
+    callback=read_language,
+    multiple=True,
+    metavar="CODE",
+    help="Only this language; may be given several times.",
 )
 @click.option("--no-use", is_flag=True, help="Keep it, but go on using the present taxonomy.")
 @json_option
 def import_command(path: str, name: str | None, languages: tuple[str, ...], no_use: bool, as_json: bool) -> None:
-    """Read the official ESCO CSV bundle: a folder or ZIP, any version, one language or several.
+    """Read the official ESCO CSV bundle.
 
-    What was read, skipped and why is reported. The taxonomy is then in use: the next search builds its index.
+    PATH is a folder or ZIP, of any version, in one language or several. What was read, skipped and why is reported. The
+    taxonomy is then in use: the next search builds its index.
 
     \b
     Examples:
@@ -69,6 +75,7 @@ def import_command(path: str, name: str | None, languages: tuple[str, ...], no_u
 @click.option(
     "--language",
     "languages",
+    callback=read_language,
     multiple=True,
     default=("en",),
     show_default=True,

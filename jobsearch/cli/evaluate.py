@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, show_progress, write_output
+from jobsearch.cli.common import json_option, kind_named, print_json, read_language, show_progress, write_output
 from jobsearch.cli.evaluate_confidence import confidence
 from jobsearch.errors import StorageError
 
@@ -56,9 +56,17 @@ def encoder_options(command: Command) -> Command:
     return command
 
 
+def _one_kind(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Check a kind that held-out concepts can have."""
+    kind = kind_named(value)
+    if kind not in ("occupation", "skill"):
+        raise click.BadParameter(f"{value!r} is not one of 'occupation', 'skill'.", context, parameter)
+    return kind
+
+
 @click.group()
 def evaluate() -> None:
-    """Measure one encoder, or compare two, and follow the figures over time.
+    """Measure encoders, compare two, and follow the figures.
 
     With two encoders the second is compared with the first on the same queries. All figures are added to a history.
 
@@ -91,10 +99,10 @@ def sts(
     case: Case | None,
     as_json: bool,
 ) -> None:
-    """Measure agreement with people on sentence pairs (STS): Pearson and Spearman, cosine and angular.
+    """Measure agreement with people on sentence pairs (STS).
 
-    PATH is a CSV file `sentence1,sentence2,score` without header, or the STS benchmark's TAB file or archive. Without
-    PATH the benchmark's archive is fetched once and kept.
+    By Pearson and Spearman, of cosine and of angular similarity. PATH is a CSV file `sentence1,sentence2,score` without
+    header, or the STS benchmark's TAB file or archive. Without PATH the benchmark's archive is fetched once and kept.
 
     \b
     Examples:
@@ -134,13 +142,18 @@ def sts(
 )
 @click.option(
     "--kind",
-    type=click.Choice(("occupation", "skill")),
+    callback=_one_kind,
     default="occupation",
     show_default=True,
-    help="What --held-out asks for.",
+    metavar="KIND",
+    help="What --held-out asks for: occupation or skill.",
 )
-@click.option("--from", "source", metavar="CODE", help="Language of the --held-out queries, with --to.")
-@click.option("--to", "target", metavar="CODE", help="Language of the labels to find, with --from.")
+@click.option(
+    "--from", "source", callback=read_language, metavar="CODE", help="Language of the --held-out queries, with --to."
+)
+@click.option(
+    "--to", "target", callback=read_language, metavar="CODE", help="Language of the labels to find, with --from."
+)
 @click.option(
     "--mode",
     type=click.Choice(("meaning", "words", "both")),
@@ -162,11 +175,11 @@ def retrieval(
     case: Case | None,
     as_json: bool,
 ) -> None:
-    """Measure how high the right concept is ranked: MRR, recall@1, 5, 10 and nDCG@10.
+    """Measure how high the right concept is ranked.
 
-    PATH is a MELO folder, or a CSV file with the columns vacancyTitle,conceptUri, whose titles are looked up among the
-    taxonomy's occupations. Equal scores count by the mean over their orders. With --json, titles are measured with
-    all labels, and with the preferred ones only under `preferred`.
+    By MRR, recall@1, 5, 10 and nDCG@10. PATH is a MELO folder, or a CSV file with the columns vacancyTitle,conceptUri,
+    whose titles are looked up among the taxonomy's occupations. Equal scores count by the mean over their orders. With
+    --json, titles are measured with all labels, and with the preferred ones only under `preferred`.
 
     \b
     Examples:
@@ -216,9 +229,10 @@ def similarity(
     case: Case | None,
     as_json: bool,
 ) -> None:
-    """Show how similar titles are to each other, and with two encoders what changed.
+    """Show how similar titles are to each other.
 
-    Without TITLE nine titles of different trades are taken. Angular similarity is 0.5 for unrelated titles.
+    With two encoders it shows what changed. Without TITLE nine titles of different trades are taken. Angular similarity
+    is 0.5 for unrelated titles.
 
     \b
     Examples:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, show_progress, write_output
+from jobsearch.cli.common import json_option, kind_option, print_json, show_progress, write_output
 from jobsearch.cli.opening import open_engine
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.argument("path", metavar="TITLES")
 @click.option("--off-topic", "off_topic_path", metavar="CSV", help="Texts that are no titles: a column `text`.")
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
-@click.option(
-    "--kind", default="occupation", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
-)
+@kind_option("occupation")
 @click.option("--mode", default="both", show_default=True, metavar="MODE", help="By meaning, words or both.")
 @click.option("--plot", "plot_path", metavar="PNG", help="Draw confidence against what is right.")
 @json_option
@@ -35,9 +33,10 @@ def confidence(
     plot_path: str | None,
     as_json: bool,
 ) -> None:
-    """Measure whether hits are as often right as their confidence says, and who is told "no good match".
+    """Measure whether confidence is right as often as it says.
 
-    TITLES is a CSV file with the columns vacancyTitle and conceptUri: what was asked, and the concept that is right.
+    And who is told "no good match". TITLES is a CSV file with the columns vacancyTitle and conceptUri: what was asked,
+    and the concept that is right.
 
     \b
     Examples:

@@ -105,9 +105,10 @@ def list_command(as_json: bool) -> None:
     if not entries:
         click.echo("No index yet; `jobsearch index build` makes one, and so does the first search.", err=True)
         return
-    from jobsearch.cli.render import console, plain_table
+    from jobsearch.cli.render import console, keep_whole, plain_table, to_the_minute
 
-    table = plain_table("Index", "Version", "Of", "Labels", "Encoder", "Taxonomy", "Built")
+    table = plain_table("Index", "Version", "Of", "Labels", "Encoder", "Taxonomy", "Built (UTC)")
+    keep_whole(table, 0, 6)
     for entry in entries:
         table.add_row(
             entry["name"],
@@ -116,7 +117,7 @@ def list_command(as_json: bool) -> None:
             f"{entry['counts']['labels']:,}",
             entry["encoder"]["name"],
             entry["taxonomy"]["name"],
-            entry["created"],
+            to_the_minute(entry["created"]),
         )
     console().print(table)
 
@@ -177,10 +178,10 @@ def _describe_gate(gate: dict[str, Any] | None) -> str:
 @click.argument("name", required=False)
 @click.option("--sample", type=click.IntRange(1), default=64, show_default=True, help="Labels to embed again.")
 def verify(name: str | None, sample: int) -> None:
-    """Check that an index is whole, and that labels, vectors and encoder belong together.
+    """Check that an index is whole and its parts belong together.
 
-    Compares every file with its checksum and the rows with the counts, embeds a sample of the labels again, and
-    searches for each of them.
+    The parts are labels, vectors and encoder. Compares every file with its checksum and the rows with the counts,
+    embeds a sample of the labels again, and searches for each of them.
 
     \b
     Examples:

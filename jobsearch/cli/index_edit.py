@@ -74,10 +74,10 @@ def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: A
 )
 @json_option
 def export(folder: str, name: str | None, file_format: str, as_json: bool) -> None:
-    """Write vectors, URIs and labels for other engines into a new folder.
+    """Write vectors, URIs and labels into a new folder.
 
-    parquet: labels.parquet, one row a label, with its vector. npy: vectors.npy and labels.csv, rows in the same order.
-    Either way manifest.json says what encoder made the vectors.
+    They are for other engines. parquet: labels.parquet, one row a label, with its vector. npy: vectors.npy and
+    labels.csv, rows in the same order. Either way manifest.json says what encoder made the vectors.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from jobsearch.cli.common import filter_options, json_option, print_json, show_progress
+from jobsearch.cli.common import filter_options, json_option, kind_option, print_json, show_progress
 from jobsearch.cli.opening import open_engine
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ _STREAM = "-"
 @click.option("--column", metavar="NAME", help="Column that holds the titles. Default: title, or the only one.")
 @click.option("--out", metavar="FILE", help="File to write; - is stdout. Default: NAME.matched.EXT beside FILE.")
 @click.option("-k", type=int, default=1, show_default=True, metavar="N", help="Hits for each title, a row each.")
-@click.option(
-    "--kind", default="occupation", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
-)
+@kind_option("occupation")
 @filter_options
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV, or tab. Default: told by its first row.")
@@ -59,7 +57,7 @@ def match(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Find the concept of each title in FILE: CSV, Parquet or JSON lines, of any length.
+    """Find the concept of each title in FILE, however long it is.
 
     FILE ends in .csv, .parquet, .jsonl or .ndjson, or is `-` for a CSV on stdin, answered on stdout. Each row is
     written in its order, with match_uri, match_label, match_matched_label, match_kind, match_score (a cosine of four

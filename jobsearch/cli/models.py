@@ -21,7 +21,9 @@ def models() -> None:
 @models.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List the tuned encoders: your usable ones, newest first, the shipped one, rejected ones.
+    """List the tuned encoders.
+
+    Your usable ones, the newest first, then the shipped one, then rejected ones.
 
     \b
     Examples:
@@ -34,9 +36,10 @@ def list_command(as_json: bool) -> None:
     if as_json:
         print_json([without_histories(record) for record in records])
         return
-    from jobsearch.cli.render import console, plain_table
+    from jobsearch.cli.render import console, keep_whole, plain_table, to_the_minute
 
-    table = plain_table("Encoder", "Verdict", "Recipe", "Data", "MRR base", "MRR tuned", "Made")
+    table = plain_table("Encoder", "Verdict", "Recipe", "Data", "MRR", "Made (UTC)")
+    keep_whole(table, 0, 4, 5)
     for record in records:
         gate = record["gate"]
         table.add_row(
@@ -44,9 +47,8 @@ def list_command(as_json: bool) -> None:
             gate["verdict"],
             record["recipe"]["name"],
             record["data"]["source"],
-            f"{gate['mrr_base']:.4f}",
-            f"{gate['mrr_tuned']:.4f}",
-            record["created"],
+            f"{gate['mrr_base']:.4f} to {gate['mrr_tuned']:.4f}",
+            to_the_minute(record["created"]),
         )
     console().print(table)
 
@@ -55,7 +57,9 @@ def list_command(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show how a tuned encoder was made and what it is worth: its model card.
+    """Show a tuned encoder's model card.
+
+    It says how the encoder was made and what it is worth.
 
     \b
     Examples:
@@ -78,7 +82,9 @@ def show(name: str, as_json: bool) -> None:
 @models.command()
 @click.argument("name")
 def delete(name: str) -> None:
-    """Delete a tuned encoder; indexes built with it keep their own copy and go on working.
+    """Delete a tuned encoder.
+
+    Indexes built with it keep their own copy and go on working.
 
     \b
     Examples:

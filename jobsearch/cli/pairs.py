@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.common import json_option, print_json, read_language, show_progress
 from jobsearch.cli.pairs_teacher import ask_teacher
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ _KINDS = {
 @click.option("--unrelated", type=int, metavar="N", help="Unrelated names, 0.5. Default: as many as all above.")
 @click.option("--hard", type=int, default=0, metavar="N", help="Unrelated, yet near for the encoder. Default: none.")
 @click.option("--graded", is_flag=True, help="Add finer grades, 0.5319 to 0.6667: ISCO distance, skills, hierarchy.")
-@click.option("--language", "languages", multiple=True, metavar="CODE", help="Only this language; may be repeated.")
+@click.option(
+    "--language",
+    "languages",
+    callback=read_language,
+    multiple=True,
+    metavar="CODE",
+    help="Only this language; may be repeated.",
+)
 @click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to use. Default: the one in use.")
 @click.option(
     "--encoder",
@@ -75,11 +82,11 @@ def pairs(
     as_json: bool,
     **counts: Any,
 ) -> None:
-    """Make training pairs from the taxonomy: two texts and their similarity.
+    """Make training pairs from the taxonomy.
 
-    Pairs of concepts that are held out go to FILE's name with `.validation.csv`; no concept and no text is in both
-    files. Unrelated pairs share no concept, label, ISCO group, relation or telling word. `jobsearch tune --pairs FILE`
-    trains on them.
+    A pair is two texts and their similarity. Pairs of concepts that are held out go to FILE's name with
+    `.validation.csv`; no concept and no text is in both files. Unrelated pairs share no concept, label, ISCO group,
+    relation or telling word. `jobsearch tune --pairs FILE` trains on them.
 
     With --teacher FILE holds no pairs but what a stronger encoder sees: its vectors of all labels and of the texts
     given, and which are near each other. `jobsearch tune --teacher FILE` learns from it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 12
 _PIPED_WIDTH = 160
+_PADDING = re.compile(r" +$", re.MULTILINE)
 
 
 class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; where no terminal shows it, without the spaces that fill a table's last column."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write(_PADDING.sub("", captured.get()))
+
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError  # rich would exit with 1; how errors end is the application's to say
 
@@ -57,8 +68,8 @@ def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
     table = plain_table("", "Score", "Sure", "Kind", "Label", "Matched by", "Concept")
     for column in (0, 1, 2):
         table.columns[column].justify = "right"
-    for column in (0, 1, 2, 3, 6):
-        table.columns[column].no_wrap = True
+    keep_whole(table, 0, 1, 2, 3, 6)
+    table.columns[4].min_width = 12
     for hit in hits:
         matched = "" if hit.matched_label == hit.label else hit.matched_label
         if len(languages) > 1:
@@ -100,11 +111,23 @@ def print_concept(entry: ConceptEntry, names: dict[str, str]) -> None:
 
 
 def plain_table(*headings: str) -> Table:
-    """Return a table without frames, which copies well and fits 80 columns."""
+    """Return a table without frames, which copies well and fits 80 columns; what does not fit goes on a line below."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     return table
+
+
+def keep_whole(table: Table, *columns: int) -> None:
+    """Let the cells of some columns stay on one line each, cut with an ellipsis where there is no room at all."""
+    for column in columns:
+        table.columns[column].no_wrap = True
+        table.columns[column].overflow = "ellipsis"
+
+
+def to_the_minute(time: str) -> str:
+    """Shorten a record's time, ISO 8601 in UTC, to what a table has room for: `2025-01-31 08:15`."""
+    return time[:16].replace("T", " ")
 
 
 def print_pairs(rows: Iterable[tuple[str, Any]]) -> None:

@@ -44,11 +44,12 @@ def report(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write what tuning changed as one HTML file: verdict, figures, curves, maps, lineage.
+    """Write what tuning changed as one HTML file.
 
-    MODEL is a tuned encoder, accepted or rejected; default: your newest one, or else the shipped one. The file loads
-    nothing from elsewhere. A set is what `evaluate sts` and `evaluate retrieval` take: an STS file, a MELO folder, a
-    CSV of vacancyTitle,conceptUri (by all labels). Figures on sets are added to the history.
+    It holds verdict, figures, curves, maps and lineage. MODEL is a tuned encoder, accepted or rejected; default: your
+    newest one, or else the shipped one. The file loads nothing from elsewhere. A set is what `evaluate sts` and
+    `evaluate retrieval` take: an STS file, a MELO folder, a CSV of vacancyTitle,conceptUri (by all labels). Figures on
+    sets are added to the history.
 
     \b
     Examples:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import filter_options, hits_wanted, json_option, k_option, print_json, stdin_lines
+from jobsearch.cli.common import (
+    filter_options,
+    hits_wanted,
+    json_option,
+    k_option,
+    kind_option,
+    print_json,
+    stdin_lines,
+)
 from jobsearch.cli.opening import open_engine
 from jobsearch.reporting import search_record
 
@@ -24,9 +32,7 @@ _MOST_AT_ONCE = 256
 @click.command()
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY…")
 @k_option
-@click.option(
-    "--kind", default="all", show_default=True, metavar="KIND", help="What to find: occupation, skill or all."
-)
+@kind_option()
 @click.option(
     "--mode",
     default="both",
@@ -48,10 +54,11 @@ def search(
     index_name: str | None,
     as_json: bool,
 ) -> None:
-    """Find the job titles and skills nearest to each QUERY, by what they mean and by their letters.
+    """Find the job titles and skills nearest to each QUERY.
 
-    One hit a concept: the label that is nearest to the query speaks for it; what was typed itself comes first. With
-    --json, one JSON object a query and line. `-` reads queries from stdin, one a line, and prints JSON lines.
+    They are found by what they mean and by their letters. One hit a concept: the label that is nearest to the query
+    speaks for it; what was typed itself comes first. With --json, one JSON object a query and line. `-` reads queries
+    from stdin, one a line, and prints JSON lines.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jobsearch.cli.common import hits_wanted, k_option, stdin_lines
+from jobsearch.cli.common import hits_wanted, k_option, kind_named, kind_option, stdin_lines
 from jobsearch.cli.opening import open_engine
 from jobsearch.errors import JobSearchError, QueryError
 
@@ -30,7 +30,7 @@ Type a job title or a skill to find what is nearest to it.
 
 @click.command()
 @k_option
-@click.option("--kind", default="all", show_default=True, metavar="KIND", help="occupation, skill or all.")
+@kind_option()
 @click.option("--index", "index_name", metavar="NAME", help="Index to search. Default: that of the taxonomy in use.")
 @click.option("--plain", is_flag=True, help="Line by line, without the full screen.")
 def shell(k: int | None, kind: str, index_name: str | None, plain: bool) -> None:
@@ -109,7 +109,7 @@ class _Session:
         click.echo(f"Showing {self._k} hits.")
 
     def _set_kind(self, argument: str) -> None:
-        self._set(self._k, argument)
+        self._set(self._k, kind_named(argument))
         click.echo(f"Finding: {self._kind}.")
 
     def _set(self, k: int, kind: str) -> None:

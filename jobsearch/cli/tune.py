@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from jobsearch.cli.building import build, build_options
-from jobsearch.cli.common import json_option, print_json, say, show_progress
+from jobsearch.cli.common import json_option, print_json, read_language, say, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -59,7 +59,14 @@ def _recipe_options(command: Command) -> Command:
 )
 @click.option("--case", metavar="CASE", help="keep, lower or lower-caps. Default: what suits the languages.")
 @click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to train on. Default: the one in use.")
-@click.option("--language", "languages", multiple=True, metavar="CODE", help="Only this language; may be repeated.")
+@click.option(
+    "--language",
+    "languages",
+    callback=read_language,
+    multiple=True,
+    metavar="CODE",
+    help="Only this language; may be repeated.",
+)
 @click.option("--validation", default=0.1, show_default=True, metavar="SHARE", help="Share of concepts to hold out.")
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Equal seeds give equal weights.")
 @click.option("--sts", "sts_path", metavar="FILE", help="STS pairs to check general ability with.")
@@ -94,11 +101,11 @@ def tune(
     as_json: bool,
     **overrides: Any,
 ) -> int:
-    """Fine-tune the encoder on the taxonomy's labels, and keep it if it is better.
+    """Fine-tune the encoder on labels; keep it if it is better.
 
-    Concepts that were held out decide: the encoder is kept as usable only if it finds them better than before and
-    its general ability holds; else it is kept as rejected, exit code 1, and nothing in use changes. A run that was
-    killed goes on where it stopped when started again; Ctrl-C keeps the best so far.
+    The labels are the taxonomy's. Concepts that were held out decide: the encoder is kept as usable only if it finds
+    them better than before and its general ability holds; else it is kept as rejected, exit code 1, and nothing in use
+    changes. A run that was killed goes on where it stopped when started again; Ctrl-C keeps the best so far.
 
     \b
     Examples:

@@ -90,6 +90,19 @@ def test_the_examples_are_right(path: str) -> None:
         command.make_context(line, ours)  # a usage error fails the test
 
 
+@pytest.mark.parametrize("path", [path for path in TREE if isinstance(TREE[path], click.Group)], ids=str)
+def test_no_command_is_cut_short_where_it_is_listed(path: str) -> None:
+    """In a terminal of 80 columns."""
+    group = TREE[path]
+    shown = group.get_help(click.Context(group, info_name="jobsearch", terminal_width=78))
+    assert [line for line in shown.partition("\nCommands:\n")[2].splitlines() if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("path", TREE, ids=lambda path: path or "jobsearch")
+def test_help_may_be_typed_as_a_command(cli: Cli, tmp_path: Path, path: str) -> None:
+    assert cli(tmp_path, "help", *path.split()) == cli(tmp_path, *path.split(), "-h")
+
+
 def test_every_command_that_reports_has_json() -> None:
     reporting = {
         "search",

@@ -137,9 +137,11 @@ def test_list_and_info_as_json(session_home: Path, cli: Cli) -> None:
 
 def test_list_and_info_as_tables(session_home: Path, cli: Cli) -> None:
     head, both, small = cli(session_home, "index", "list").out.splitlines()
-    assert head.split() == ["Index", "Version", "Of", "Labels", "Encoder", "Taxonomy", "Built"]
+    assert head.split() == ["Index", "Version", "Of", "Labels", "Encoder", "Taxonomy", "Built", "(UTC)"]
     assert both.split()[:6] == ["both", "0001", "1", str(ENGLISH + GERMAN), "use", "both"]
     assert small.split()[:6] == ["small", "0001", "1", str(ENGLISH), "use", "small"]
+    created = info(cli, session_home)["created"]
+    assert small.split()[6:] == [created[:10], created[11:16]]
     shown = cli(session_home, "index", "info").out
     for part in (
         str(session_home),

@@ -64,6 +64,22 @@ def test_a_table_of_ten_hits(session_home: Path, cli: Cli) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_no_line_of_a_table_ends_in_spaces(session_home: Path, cli: Cli) -> None:
+    for arguments in (("search", "bread maker"), ("index", "list"), ("index", "info"), ("doctor",), ("models", "list")):
+        found = cli(session_home, *arguments)
+        assert len(found.out.splitlines()) > 1, found
+        assert [line for line in found.out.splitlines() if line != line.rstrip()] == [], arguments
+
+
+def test_a_label_stays_where_there_is_little_room(
+    session_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    head, row = cli(session_home, "search", "nurse", "-k", "1").out.splitlines()[-2:]
+    assert "Label" in head
+    assert "nurse" in row.partition("occupation")[2].partition("occupation")[0]
+
+
 def test_the_label_that_matched_is_shown_where_it_is_another_one(session_home: Path, cli: Cli) -> None:
     _, row = cli(session_home, "search", "bread maker", "-k", "1").out.splitlines()
     rank, score, _, *rest = re.split(r" {2,}", row.strip())

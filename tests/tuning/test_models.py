@@ -172,9 +172,22 @@ def test_models_list(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in out.splitlines()]
     assert rows[2][0] == "use-jobs"
     assert [rows[1], rows[3]] == [
-        ["mine", "accepted", "tutorial", "pairs.csv", "0.4000", "0.4500", "2026-01-03T00:00:00+00:00"],
-        ["bad", "rejected", "tutorial", "pairs.csv", "0.4000", "0.4500", "2026-01-04T00:00:00+00:00"],
+        ["mine", "accepted", "tutorial", "pairs.csv", "0.4000", "to", "0.4500", "2026-01-03", "00:00"],
+        ["bad", "rejected", "tutorial", "pairs.csv", "0.4000", "to", "0.4500", "2026-01-04", "00:00"],
     ]
+
+
+@pytest.mark.parametrize("name", ["mine", "data-scientists-2026-second-try"])
+def test_models_list_loses_nothing_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    keep(name, day=3)
+    assert run(["models", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert [word for word in (name, "0.4000 to 0.4500", "2026-01-03 00:00") if word not in shown] == []
+    assert "…" not in shown
 
 
 def test_models_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
