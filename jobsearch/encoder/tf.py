@@ -37,7 +37,10 @@ def tensorflow(first: Callable[[ModuleType], Any] = lambda tf: tf.constant(0)) -
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back what the C++ side writes to stderr before its own log level counts."""
+    """Hold back what the C++ side writes to stderr before its own log level counts.
+
+    The level is read once, at the start: the caller's processes find their environment as it was.
+    """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
         return
@@ -49,5 +52,6 @@ def _quiet() -> Iterator[None]:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:
+        os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
         os.dup2(kept, 2)
         os.close(kept)

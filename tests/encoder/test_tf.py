@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from jobsearch.encoder.tf import _quiet
+
 MISSING = """
 import sys
 class Missing:
@@ -30,7 +32,11 @@ import os, sys
 from jobsearch.encoder.tf import tensorflow
 tf = tensorflow()
 assert tf is tensorflow() is sys.modules["tensorflow"]
+assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
 assert float(tf.reduce_sum([1.0, 2.0])) == 3
+model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+model.compile("sgd", "mse", jit_compile=True)
+model.fit(tf.ones((8, 3)), tf.ones((8, 1)), verbose=0)
 os.write(2, b"heard")
 """
 
@@ -50,6 +56,17 @@ def test_without_tensorflow_the_native_encoder_works_and_others_say_what_to_inst
     assert shape == "(1, 512)"
     message = "TensorFlow is needed (No module named 'tensorflow'); run `pip install 'tensorflow>=2.21,<2.22'`"
     assert errors == [message, message]
+
+
+def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    with _quiet():
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with _quiet():
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def start(home: Path, *options: str, config: Any = None) -> subprocess.Popen[str
     command = [sys.executable, "-m", "jobsearch", "tune", *QUICK, *options]
     environment = {**os.environ, "JOBSEARCH_HOME": str(home)}
     environment.pop("TF_CONFIG", None)
-    # Who imported TensorFlow in this process has set it, and where it is set nothing of TensorFlow's is held back.
+    # Where it is set, nothing of TensorFlow's is held back.
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     if config is not None:
         environment["TF_CONFIG"] = json.dumps(config)
