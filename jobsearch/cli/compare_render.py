@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from jobsearch.cli.render import console, plain_table, print_pairs
+from jobsearch.cli.render import console, keep_whole, no_good_match, plain_table, print_pairs, sure
+from jobsearch.hits import any_good_match
 
 if TYPE_CHECKING:
     from jobsearch.comparison import Comparison, Move, Summary
@@ -23,7 +24,17 @@ def print_comparison(base: JobSearch, tuned: JobSearch, one: Comparison) -> None
     """Print a query's hits before and after, with the movement of each."""
     out = console()
     out.print(f"[bold]{escape(one.query)}[/bold]")
-    table = plain_table("", f"before: {base.opened.encoder.name}", "", f"after: {tuned.opened.encoder.name}", "")
+    found = {"before": any_good_match(one.base), "after": any_good_match(one.tuned)}
+    if not any(found.values()):
+        out.print(no_good_match())
+    for side, good in found.items():
+        if any(found.values()) and not good:
+            out.print(no_good_match(f" {side}"))
+    names = (f"before: {base.opened.encoder.name}", f"after: {tuned.opened.encoder.name}")
+    table = plain_table("", "Score", "Sure", names[0], "", "Score", "Sure", names[1], "")
+    keep_whole(table, 0, 1, 2, 4, 5, 6, 8)
+    for column in (1, 2, 5, 6):
+        table.columns[column].justify = "right"
     moves = {move.uri: move for move in one.moves}
     for row in range(max(len(one.base), len(one.tuned))):
         before = one.base[row] if row < len(one.base) else None
@@ -31,9 +42,9 @@ def print_comparison(base: JobSearch, tuned: JobSearch, one: Comparison) -> None
         dropped = before is not None and moves[before.uri].movement == "dropped"
         table.add_row(
             str(row + 1),
-            _cell(before, "red" if dropped else ""),
+            *_cells(before, "red" if dropped else ""),
             "dropped" if dropped else "",
-            _cell(after, _COLOURS[moves[after.uri].movement] if after else ""),
+            *_cells(after, _COLOURS[moves[after.uri].movement] if after else ""),
             _movement(moves[after.uri]) if after else "",
         )
     out.print(table)
@@ -69,11 +80,11 @@ def _summary_lines(base: JobSearch, tuned: JobSearch, summary: Summary) -> Itera
         )
 
 
-def _cell(hit: Hit | None, colour: str) -> str:
+def _cells(hit: Hit | None, colour: str) -> Sequence[str]:
     if hit is None:
-        return ""
-    text = f"{hit.score:.3f} {escape(hit.label)}"
-    return f"[{colour}]{text}[/]" if colour else text
+        return "", "", ""
+    texts = (f"{hit.score:.3f}", sure(hit), escape(hit.label))
+    return [f"[{colour}]{text}[/]" for text in texts] if colour else texts
 
 
 def _movement(move: Move) -> str:

@@ -63,7 +63,7 @@ def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
         return
     good = any_good_match(hits)
     if not good:
-        out.print("[yellow]No good match[/yellow]; the nearest there are:")
+        out.print(no_good_match())
     languages = {hit.language for hit in hits}
     table = plain_table("", "Score", "Sure", "Kind", "Label", "Matched by", "Concept")
     for column in (0, 1, 2):
@@ -77,7 +77,7 @@ def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
-            "" if hit.confidence is None else f"{hit.confidence:.0%}",
+            sure(hit),
             hit.kind,
             escape(hit.label),
             escape(matched),
@@ -85,6 +85,16 @@ def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
             style="bold" if hit.rank == 1 and good else None,
         )
     out.print(table)
+
+
+def no_good_match(where: str = "") -> str:
+    """Return what is said of hits without a good match, in rich's markup; `where` has a space before it."""
+    return f"[yellow]No good match[/yellow]{where}; the nearest there are:"
+
+
+def sure(hit: Hit) -> str:
+    """Return how sure a hit is, or nothing where no text was asked for."""
+    return "" if hit.confidence is None else f"{hit.confidence:.0%}"
 
 
 def print_concept(entry: ConceptEntry, names: dict[str, str]) -> None:

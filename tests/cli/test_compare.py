@@ -16,6 +16,7 @@ from cli_home import linked_copy
 from cli_process import Cli, Result, error_of, execute, shape
 
 from jobsearch.cli.app import run
+from jobsearch.comparison import Comparison, compare
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.weights import WeightSet
@@ -130,7 +131,7 @@ def test_the_table_shows_both_sides_and_what_moved(compared_home: Path, cli: Cli
     assert (found.code, found.err) == (0, "")
     query, head, *rows = found.out.splitlines()
     assert query == "nurse"
-    assert re.split(r" {2,}", head.strip()) == ["before: use", "after: tuned-1"]
+    assert re.split(r" {2,}", head.strip()) == [*("Score", "Sure", "before: use"), *("Score", "Sure", "after: tuned-1")]
     assert len(rows) == 5
     moves = {move["uri"]: move for move in record["moves"]}
     for rank, (row, before, after) in enumerate(
@@ -145,10 +146,40 @@ def test_the_table_shows_both_sides_and_what_moved(compared_home: Path, cli: Cli
             else f"{'up' if move['base_rank'] > rank else 'down'} from {move['base_rank']}"
         )
         dropped = ["dropped"] if moves[before["uri"]]["tuned_rank"] is None else []
-        cells = [str(rank), f"{before['score']:.3f} {before['label']}", *dropped]
-        assert re.split(r" {2,}", row.strip()) == [*cells, f"{after['score']:.3f} {after['label']}", expected]
+        cells = [str(rank), *cells_of(before), *dropped, *cells_of(after), expected]
+        assert re.split(r" {2,}", row.strip()) == cells
     assert "dropped" in found.out
     assert "new" in found.out
+
+
+def cells_of(hit: dict[str, Any]) -> list[str]:
+    return [f"{hit['score']:.3f}", f"{hit['confidence']:.0%}", hit["label"]]
+
+
+@pytest.mark.parametrize(
+    ("good", "told"),
+    [
+        ((True, True), []),
+        ((False, False), ["No good match; the nearest there are:"]),
+        ((False, True), ["No good match before; the nearest there are:"]),
+        ((True, False), ["No good match after; the nearest there are:"]),
+    ],
+)
+def test_no_good_match_is_told_as_a_search_tells_it(
+    compared_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, good: tuple[bool, bool], told: list[str]
+) -> None:
+    def ask(*arguments: Any) -> list[Comparison]:
+        (one,) = compare(*arguments)
+        sides = [
+            tuple(replace(hit, good_match=each) for hit in hits)
+            for hits, each in zip((one.base, one.tuned), good, strict=True)
+        ]
+        return [replace(one, base=sides[0], tuned=sides[1])]
+
+    monkeypatch.setattr("jobsearch.comparison.compare", ask)
+    query, *lines = cli(compared_home, "compare", "nurse", "-k", "1").out.splitlines()
+    assert query == "nurse"
+    assert lines[:-2] == told
 
 
 def test_several_queries_give_a_table_each(compared_home: Path, cli: Cli) -> None:
