@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,15 +71,43 @@ def held_out_set(pairs: PairSet, *, seed: int, everything: bool) -> RetrievalSet
     others = {p.ref: p.ref_group for p in training if p.ref.casefold() not in typed}
     if not everything and len(others) > _DISTRACTORS:
         others = dict(draw.sample(sorted(others.items()), _DISTRACTORS))
-    labels = sorted({**others, **own}.items(), key=lambda item: (item[1], item[0]))
-    groups = sorted({group for _, group in labels})
+    return _retrieval_set("held-out concepts", queries, {**others, **own})
+
+
+def translated_sets(pairs: PairSet, seed: int) -> Iterator[RetrievalSet]:
+    """Yield the tasks that held-out translations pose: for each language, find the concept of a label in any other.
+
+    Among labels of all languages a query finds its concept by one in its own, which says nothing of translation.
+    """
+    draw = random.Random(f"{seed} translations")
+    every = (*pairs.training, *pairs.validation)
+    language = {p.base: p.language for p in every if p.source in _SAME_THING}
+    asked = [p for p in pairs.validation if p.source == "translation"]
+    draw.shuffle(asked)
+    targets = sorted({language[p.ref] for p in asked if p.ref in language})
+    for target in targets:
+        held_out = [p for p in asked if language.get(p.ref) == target != p.language]
+        others = {p.base: p.base_group for p in pairs.training if language.get(p.base) == target}
+        own = {p.base: p.base_group for p in pairs.validation if language.get(p.base) == target}
+        spelt_alike = {label.casefold() for label in own}
+        queries = {p.base: p.base_group for p in held_out if p.base.casefold() not in spelt_alike}
+        queries = dict(list(queries.items())[: _QUERIES // len(targets)])
+        if len(queries) > 1:
+            distractors = draw.sample(sorted(others.items()), min(len(others), _DISTRACTORS // len(targets)))
+            yield _retrieval_set(f"held-out concepts in {target}", queries, {**dict(distractors), **own})
+
+
+def _retrieval_set(name: str, queries: dict[str, str], labels: dict[str, str]) -> RetrievalSet:
+    """Return the task to find each query's concept, by its group, among labels of many; what has none is left out."""
+    ordered = sorted(labels.items(), key=lambda item: (item[1], item[0]))
+    groups = sorted(set(labels.values()))
     number = {group: position for position, group in enumerate(groups)}
     answered = {query: group for query, group in queries.items() if group in number}
     return RetrievalSet(
-        name="held-out concepts",
+        name=name,
         queries=tuple(answered),
-        corpus=tuple(label for label, _ in labels),
-        concept_of=np.array([number[group] for _, group in labels], np.int64),
+        corpus=tuple(label for label, _ in ordered),
+        concept_of=np.array([number[group] for _, group in ordered], np.int64),
         relevant=tuple(np.array([number[group]], np.int64) for group in answered.values()),
     )
 
@@ -94,13 +122,13 @@ class Validation:
     """
 
     def __init__(self, pairs: PairSet, recipe: Recipe, seed: int) -> None:
-        self._set = held_out_set(pairs, seed=seed, everything=False)
+        self._sets = (held_out_set(pairs, seed=seed, everything=False), *translated_sets(pairs, seed))
         kept = [p for p in pairs.validation if recipe.loss == "angular" or p.similarity >= BELONGS_TOGETHER]
         random.Random(f"{seed} loss").shuffle(kept)
         self._pairs = kept[:_LOSS_PAIRS]
         self._recipe = recipe
         # Not the pairs' own texts: a file may ask one title many times, which says nothing of the encoder.
-        texts = sorted({*self._set.queries, *self._set.corpus})
+        texts = sorted({text for one in self._sets for text in (*one.queries, *one.corpus)})
         self._spread = random.Random(f"{seed} spread").sample(texts, min(_SPREAD_TEXTS, len(texts)))
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:
@@ -115,8 +143,11 @@ class Validation:
         return {"mrr": float(self.reciprocal_ranks(encoder).mean()), **self._loss(anchors, others), **spread}
 
     def reciprocal_ranks(self, encoder: Encoder) -> npt.NDArray[np.float64]:
-        """Return each held-out query's reciprocal rank, (queries,); their mean is the held-out MRR."""
-        return evaluate_retrieval(encoder, self._set).per_query["mrr"]
+        """Return each held-out query's reciprocal rank, (queries,); their mean is the held-out MRR.
+
+        With translations among the pairs these are queries across languages, too.
+        """
+        return np.concatenate([evaluate_retrieval(encoder, one).per_query["mrr"] for one in self._sets])
 
     def _loss(self, anchors: Embeddings, others: Embeddings) -> dict[str, float]:
         if self._recipe.loss == "angular":

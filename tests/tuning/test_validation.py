@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,18 @@ from jobsearch.tuning.batches import false_negatives
 from jobsearch.tuning.losses import angular_loss, contrastive_loss
 from jobsearch.tuning.pair import Pair, PairSet
 from jobsearch.tuning.recipes import find_recipe
-from jobsearch.tuning.validation import Validation, check_spread, held_out_set
+from jobsearch.tuning.validation import Validation, check_spread, held_out_set, translated_sets
 
 CONTRASTIVE, ANGULAR = find_recipe("default"), find_recipe("tutorial")
 
 
 def name_pair(base: str, ref: str, group: str, **values: Any) -> Pair:
     return Pair(base, ref, 0.7468, group, group, **{"source": "name", **values})
+
+
+def both_ways(english: str, german: str, group: str) -> tuple[Pair, Pair]:
+    there = name_pair(english, german, group, source="translation")
+    return there, name_pair(german, english, group, source="translation", language="de")
 
 
 # --- the held-out task ---------------------------------------------------------------------------------------------
@@ -47,6 +53,37 @@ def test_held_out_queries_seek_their_concept_among_other_texts(everything: bool,
     assert set(task.queries) <= held_out
     assert {p.ref for p in pairs.training if p.source == "name"} <= set(task.corpus)
     assert len(set(task.corpus)) == len(task.corpus)
+
+
+def test_translations_are_sought_in_one_language_each() -> None:
+    """A query of the language itself would find its concept without any translation."""
+    held_out = [
+        *both_ways("nurse", "Krankenschwester", "1"),
+        *both_ways("cook", "Koch", "2"),
+        *both_ways("sous-chef", "Sous-Chef", "2"),  # spelt alike but for case: finding that is nothing
+        name_pair("hospital nurse", "nurse", "1"),
+        name_pair("nurse", "hospital nurse", "1"),
+    ]
+    known = [*both_ways("welder", "Schweißer", "3"), name_pair("joiner", "carpenter", "4")]
+    german, english = translated_sets(PairSet(tuple(known), tuple(held_out), 0), seed=0)
+    assert set(german.queries) == {"nurse", "cook"}
+    assert set(german.corpus) == {"Krankenschwester", "Koch", "Sous-Chef", "Schweißer"}
+    assert set(english.queries) == {"Krankenschwester", "Koch"}
+    assert set(english.corpus) == {"nurse", "cook", "sous-chef", "hospital nurse", "welder", "joiner"}
+    for query, (concept,) in zip(english.queries, english.relevant, strict=True):
+        found = {label for label, number in zip(english.corpus, english.concept_of, strict=True) if number == concept}
+        assert found == ({"nurse", "hospital nurse"} if query == "Krankenschwester" else {"cook", "sous-chef"})
+
+
+def test_an_encoder_is_measured_across_languages_where_there_are_translations() -> None:
+    one = name_pairs()
+    several = replace(
+        one, validation=(*one.validation, *both_ways("nurse", "Pfleger", "1"), *both_ways("cook", "Koch", "2"))
+    )
+    assert not list(translated_sets(one, 0))
+    alone, more = (Validation(pairs, CONTRASTIVE, 0).reciprocal_ranks(HashEncoder()) for pairs in (one, several))
+    assert len(more) == len(held_out_set(several, seed=0, everything=False).queries) + 4
+    assert len(alone) == len(held_out_set(one, seed=0, everything=False).queries)
 
 
 def test_descriptions_neither_ask_nor_answer() -> None:
