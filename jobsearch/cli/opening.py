@@ -34,6 +34,7 @@ def open_engine(name: str | None) -> JobSearch:
     directory = IndexDirectory.named(chosen)
     if not directory.exists:
         if name is not None and name != active_name():
+            directory.check_not_within()
             known = ", ".join(index_names()) or "none yet"
             raise IndexNotFoundError(
                 f"no index {name!r}; there are: {known}; run `jobsearch index build --name {name}` to build it"

@@ -74,6 +74,7 @@ class IndexDirectory:
         try:
             version = (self.path / "current").read_text(encoding="ascii").strip()
         except FileNotFoundError:
+            self.check_not_within()
             raise IndexNotFoundError(
                 f"no index {self.name!r} in {self.path.parent}; run `{self._build_command}` or `jobsearch index list`"
             ) from None
@@ -82,6 +83,21 @@ class IndexDirectory:
         if not _VERSION.match(version):
             raise IndexNotFoundError(f"{self.path / 'current'} names no version ({version[:20]!r}); {self.mend}")
         return version
+
+    def check_not_within(self) -> None:
+        """Refuse a path that leads into an index, or to a version that stands alone.
+
+        Raises:
+            IndexNotFoundError: it does.
+        """
+        path = self.path.absolute()
+        for folder in path.parents[:3]:
+            if path.is_relative_to(folder / "versions") and IndexDirectory(folder).exists:
+                raise IndexNotFoundError(f"{self.path} is no index but a part of one; name {folder}")
+        if self.path.is_dir() and _is_file(self.path / MANIFEST):
+            raise IndexNotFoundError(
+                f"{self.path} is one version of an index; copy and name the folder that holds `versions` and `current`"
+            )
 
     def current_or_none(self) -> str | None:
         """Return the number of the current version, or None where nothing was published or the pointer is damaged."""
@@ -111,13 +127,22 @@ class IndexDirectory:
 
     @property
     def mend(self) -> str:
-        """What to do when something in this index is broken, for errors."""
-        return f"run `{self._build_command}` to build it anew"
+        """What to do when something in this index is broken, for errors.
+
+        One that lies elsewhere than in the home folder was brought there: what made it may not be at hand.
+        """
+        if self._is_at_home:
+            return f"run `{self._build_command}` to build it anew"
+        path = shlex.quote(str(self.path.absolute()))
+        return f"copy it again, run `jobsearch index rollback {path}`, or build it anew with `{self._build_command}`"
+
+    @property
+    def _is_at_home(self) -> bool:
+        return self.path.absolute() == indexes_directory() / self.name
 
     @property
     def _build_command(self) -> str:
-        path = self.path.absolute()
-        name = self.name if path == indexes_directory() / self.name else shlex.quote(str(path))
+        name = self.name if self._is_at_home else shlex.quote(str(self.path.absolute()))
         return f"jobsearch index build --name {name}"
 
     @contextlib.contextmanager

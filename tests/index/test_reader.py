@@ -104,7 +104,7 @@ def test_a_pointer_to_a_version_that_was_removed(cheap: IndexDirectory) -> None:
     put_pointer = cheap.path / "current"
     put_pointer.unlink()
     put_pointer.write_text("0007\n")
-    with pytest.raises(IndexingError, match=r"0007.*jobsearch index build --name \S+/small` "):
+    with pytest.raises(IndexingError, match=r"0007.*jobsearch index build --name \S+/small`"):
         open_version(cheap)
 
 
@@ -215,7 +215,7 @@ def test_a_file_that_is_missing_is_told(cheap: IndexDirectory, name: str, forged
     (cheap.version_path("0001") / name).unlink()
     if forged:
         forge(cheap)
-    with pytest.raises(IndexCorruptError, match=rf"{name}.*jobsearch index build --name \S+/small` "):
+    with pytest.raises(IndexCorruptError, match=rf"{name}.*jobsearch index build --name \S+/small`"):
         open_version(cheap)
 
 
@@ -243,7 +243,7 @@ def test_files_that_are_no_index_are_told_even_if_the_checksums_fit(
     put(cheap, name, change((cheap.version_path("0001") / name).read_bytes()))
     forge(cheap)
     with pytest.raises(
-        IndexCorruptError, match=r"index 'small' cannot be read .*jobsearch index build --name \S+/small` "
+        IndexCorruptError, match=r"index 'small' cannot be read .*jobsearch index build --name \S+/small`"
     ):
         open_version(cheap)
 

@@ -70,8 +70,11 @@ def test_names_of_all_indexes(jobsearch_home: Path) -> None:
 def test_the_remedy_names_the_index_so_that_the_command_finds_it(jobsearch_home: Path, tmp_path: Path) -> None:
     assert IndexDirectory.named("esco").mend.startswith("run `jobsearch index build --name esco` ")
     elsewhere = IndexDirectory(tmp_path / "my indexes" / "esco")
-    command = elsewhere.mend.split("`")[1]
-    assert IndexDirectory.named(shlex.split(command)[-1]) == elsewhere  # not the index of that name in the home folder
+    assert elsewhere.mend.startswith("copy it again, ")  # what made it may be on another machine
+    back, build = elsewhere.mend.split("`")[1::2]
+    assert (shlex.split(back)[1:3], shlex.split(build)[1:3]) == (["index", "rollback"], ["index", "build"])
+    for command in (back, build):  # not the index of that name in the home folder
+        assert IndexDirectory.named(shlex.split(command)[-1]) == elsewhere
 
 
 # --- the current version ---------------------------------------------------------------------------------------
@@ -82,6 +85,24 @@ def test_without_an_index_the_error_says_how_to_build_one(directory: IndexDirect
     assert directory.versions() == []
     with pytest.raises(IndexNotFoundError, match=r"no index 'esco' in .*; run `jobsearch index build --name "):
         directory.current()
+
+
+@pytest.mark.parametrize("within", ["versions", "versions/0001", "versions/0001/encoder", "versions/0009"])
+def test_a_path_into_an_index_is_told_which_one_it_is(directory: IndexDirectory, within: str) -> None:
+    add(directory)
+    (directory.version_path("0001") / "encoder").mkdir()
+    with pytest.raises(IndexNotFoundError) as raised:
+        IndexDirectory(directory.path / within).current()
+    assert str(raised.value) == f"{directory.path / within} is no index but a part of one; name {directory.path}"
+
+
+def test_a_version_that_was_copied_alone(directory: IndexDirectory, tmp_path: Path) -> None:
+    add(directory)
+    alone = directory.version_path("0001").rename(tmp_path / "v0001")
+    with pytest.raises(IndexNotFoundError, match=r"v0001 is one version of an index; copy and name the folder that ho"):
+        IndexDirectory(alone).current()
+    with pytest.raises(IndexNotFoundError, match="no index 'versions' in"):  # one may be called so
+        IndexDirectory(tmp_path / "versions").current()
 
 
 @pytest.mark.parametrize("content", [b"", b"latest\n", b"../0001\n", b"001\n", b"\xff\xfe", b"0001\n0002\n", b"0001x"])
