@@ -46,7 +46,7 @@ def found(query: str, *labels: str, kind: KindFilter = "all") -> Found:
 
 def compared(query: str, before: Sequence[str], after: Sequence[str], kind: KindFilter = "all") -> Compared:
     comparison = compare_hits(query, hits(*before), hits(*after))
-    return Compared(SearchRequest(query, kind, compared=True), comparison, "use", "tuned-1", 0.008)
+    return Compared(SearchRequest(query, kind, compared=True), comparison, "use", "tuned-1", 0.008, tuned_in_use=True)
 
 
 def opened(label: str, related: Sequence[str] = (), other_names: Sequence[str] = ()) -> Opened:

@@ -86,7 +86,7 @@ def test_the_cursor_moves_by_lines_and_screens(engine: JobSearch) -> None:
         user.press(DOWN, DOWN, UP)
         assert selected(user.wait_for("2 of 22")).split()[1] == "2"
         user.press(PAGE_DOWN)
-        user.wait_for("12 of 22")  # a screen of 15 lines shows 10 rows
+        user.wait_for("11 of 22")  # a screen of 15 lines shows 9 rows below the headings
         user.press(PAGE_DOWN, PAGE_DOWN)
         user.wait_for("22 of 22")
         user.press(PAGE_UP, PAGE_UP, PAGE_UP)
@@ -190,7 +190,7 @@ def test_base_and_tuned_side_by_side(engine: JobSearch, other: JobSearch, monkey
         user.press("Krankenpfleger")
         user.wait_for("1 of 22")
         user.press(ctrl("t"))
-        lines = user.wait_for("before: use", "after: use", "^T hits")
+        lines = user.wait_for("before: use (in use)", "after: use", "^T hits")
         first = next(line for line in lines if "│" in line and " 1 " in line)
         assert first.split("│")[1].split()[-1] == "Krankenpfleger"
         assert any(mark in "\n".join(lines) for mark in (" new ", " out ", "↑", "↓"))

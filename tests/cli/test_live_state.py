@@ -273,6 +273,30 @@ def test_comparing_waits_until_both_are_open_while_searching_goes_on(nurse: Sess
     assert nurse.asked[-1] == SearchRequest("cook", "all", compared=True)
 
 
+@pytest.mark.parametrize("key", ["type", "move", "enter", "back", "tab"])
+def test_a_message_stays_until_one_goes_on(nurse: Session, key: str) -> None:
+    nurse.state.say("Wrote 3 rows to nurse.csv")
+    assert nurse.state.note
+    arguments = {"type": ("nurses",), "move": (1,)}.get(key, ())
+    getattr(nurse.state, key)(*arguments)
+    assert nurse.state.note == ""
+
+
+def test_a_message_on_a_concepts_page_goes_as_well(nurse: Session) -> None:
+    nurse.state.enter()
+    nurse.state.receive(opened("nurse", ["midwife"]))
+    for go_on in (nurse.state.tab, lambda: nurse.state.move(1)):
+        nurse.state.say("Sent to the clipboard: urn:nurse")
+        go_on()
+        assert nurse.state.note == ""
+
+
+def test_what_went_wrong_stays_while_there_is_nothing_to_move_in(session: Session) -> None:
+    session.state.say("the query is empty", failed=True)
+    session.state.move(1)
+    assert session.state.note == "the query is empty"
+
+
 @pytest.mark.parametrize("stop", ["toggle_compare", "back"])
 def test_preparing_can_be_stopped(nurse: Session, stop: str) -> None:
     nurse.state.toggle_compare()

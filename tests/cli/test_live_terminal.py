@@ -109,7 +109,8 @@ def test_a_session(tmux: Tmux, tmp_path: Path) -> None:
     tmux.press("BSpace")
     lines = tmux.wait_for("1.000  title  nurse", "1 of 22, found in")
     assert lines[1].rstrip() == "> nurse"
-    assert lines[3].startswith("›   1 ")
+    assert lines[3].split() == ["Sure", "Score", "Kind", "Label", "Matched", "by"]
+    assert lines[4].startswith("›   1 ")
     assert lines[23].startswith("Enter open")
     tmux.press("Down", "Down")
     tmux.wait_for("3 of 22")

@@ -9,7 +9,7 @@ import pytest
 from live_driver import compared, found, hit, opened
 from prompt_toolkit.utils import get_cwidth
 
-from jobsearch.cli.live.messages import Found, Preparing, Ready, SearchRequest
+from jobsearch.cli.live.messages import Compared, Found, Preparing, Ready, SearchRequest
 from jobsearch.cli.live.state import LiveState
 from jobsearch.cli.live.text import ASCII, UNICODE, Glyphs, fit, glyphs_for, wrap
 from jobsearch.cli.live.view import About, Line, View
@@ -74,6 +74,7 @@ def test_a_list_of_hits() -> None:
     assert everything(view, state, 80, 10) == [
         "esco-en · use-jobs · 100,483 labels                       [both] titles  skills ",
         "─" * 80,
+        "       Sure   Score  Kind   Label                          Matched by           ",
         "›   1   97%   1.000  title  nurse                                               ",
         "    2        -0.250  skill  care for patients              patient care         ",
         "1 of 2, found in 4 ms",
@@ -92,7 +93,7 @@ def test_no_good_match_is_told() -> None:
 def test_the_selected_row_is_marked_by_style_and_by_a_sign() -> None:
     state = state_of("nurse", "nurse", "midwife")
     state.move(1)
-    rows = View(UNICODE, ABOUT).body(state, 40, 10)
+    _, *rows = View(UNICODE, ABOUT).body(state, 40, 10)
     assert [row[0][0] == "class:selected" for row in rows] == [False, True]
     assert [row.startswith("›") for row in plain(rows)] == [False, True]
 
@@ -102,7 +103,7 @@ def test_the_language_is_told_where_there_are_several() -> None:
     state.type("x")
     both = (hit("nurse", 1), hit("Bäcker", 2, "Brotbäcker", language="de"))
     state.receive(Found(SearchRequest("x", "all"), both, 0.0))
-    first, second = plain(View(UNICODE, ABOUT).body(state, 80, 10))
+    _, first, second = plain(View(UNICODE, ABOUT).body(state, 80, 10))
     assert "nurse (en)" in first
     assert "Brotbäcker (de)" in second
 
@@ -110,11 +111,25 @@ def test_the_language_is_told_where_there_are_several() -> None:
 def test_only_what_is_on_the_screen_is_drawn() -> None:
     state = state_of("nurse", *(f"hit{number}" for number in range(30)))
     view = View(UNICODE, ABOUT)
-    assert ["hit0" in plain(view.body(state, 80, 5))[0], len(view.body(state, 80, 5))] == [True, 5]
+    assert ["hit0" in plain(view.body(state, 80, 5))[1], len(view.body(state, 80, 5))] == [True, 5]
     state.move(10)
     rows = plain(view.body(state, 80, 5))
-    assert [row.split()[-1] for row in rows] == [f"hit{number}" for number in range(6, 11)]
+    assert [row.split()[-1] for row in rows] == ["Label", *(f"hit{number}" for number in range(7, 11))]
     assert rows[-1].startswith("›")
+    assert [row.split()[-1] for row in plain(view.body(state, 80, 2))] == ["hit9", "hit10"]  # no room for headings
+
+
+def test_the_headings_stand_over_their_columns() -> None:
+    for one in (hit("nurse"), hit("nurse", matched="registered nurse")):
+        state = state_of("")
+        state.type("nurse")
+        state.receive(Found(SearchRequest("nurse", "all"), (replace(one, confidence=0.974),), 0.0))
+        heads, row = plain(View(UNICODE, ABOUT).body(state, 80, 10))
+        assert heads.index("Label") == row.index("nurse")
+        assert heads.index("Sure") + 4 == row.index("97%") + 3
+        assert heads.index("Score") + 5 == row.index("0.500") + 5
+        assert heads.index("Kind") == row.index("title")
+        assert heads.find("Matched by") == row.find("registered")
 
 
 def test_while_a_newer_list_is_on_its_way_that_is_said() -> None:
@@ -187,7 +202,7 @@ def test_a_comparison_marks_what_moved() -> None:
     state = comparison(["a", "b", "c", "d"], ["b", "a", "c", "e"])
     view = View(ASCII, ABOUT)
     assert [row.rstrip() for row in plain(view.body(state, 50, 10))] == [
-        "before: use             | after: tuned-1",
+        "before: use             | after: tuned-1 (in use)",
         "  1  0.500     a        |> 1  0.500 +1  b".replace("|>", "| >"),
         "> 2  0.500     b        |   2  0.500 -1  a",
         "  3  0.500     c        |   3  0.500 =   c",
@@ -197,6 +212,15 @@ def test_a_comparison_marks_what_moved() -> None:
     state.move(4)
     assert plain(view.body(state, 50, 10))[4].startswith("> 4")
     assert "rank 4 before, not listed after" in plain(view.status(state, 80))[0]
+
+
+def test_a_comparison_without_a_good_match_says_so() -> None:
+    state = comparison(["a"], ["b"])
+    assert isinstance(state.listed, Compared)
+    one = state.listed.comparison
+    weak = replace(one, tuned=tuple(replace(each, good_match=False) for each in one.tuned))
+    state.listed = replace(state.listed, comparison=weak)
+    assert plain(View(UNICODE, ABOUT).status(state, 80))[0].startswith("No good match: 1 of 2, ")
 
 
 def test_a_long_comparison_scrolls_to_what_is_selected() -> None:
@@ -212,7 +236,7 @@ def test_what_is_prepared_is_told_until_a_message_comes() -> None:
     state.toggle_compare()
     state.receive(Preparing("embedding labels 81%"))
     view = View(UNICODE, ABOUT)
-    assert plain(view.status(state, 80)) == ["Compare: embedding labels 81%… (^T stops it)"]
+    assert view.status(state, 80) == [[("class:heading", "Compare: embedding labels 81%… (^T stops it)")]]
     state.receive(Ready("the disk is full"))
     assert view.status(state, 80) == [[("class:failed", "the disk is full")]]
 

@@ -66,7 +66,10 @@ class Answerer:
         k = min(_most(engine, self._compared, request.kind) for engine in (base, tuned))
         found = compare(base, tuned, [request.query], k, request.kind)[0]
         seconds = time.perf_counter() - begun
-        return Compared(request, found, base.opened.encoder.name, tuned.opened.encoder.name, seconds)
+        mine = self._engine.opened.encoder.fingerprint
+        before, after = base.opened.encoder, tuned.opened.encoder
+        in_use = (before.fingerprint == mine, after.fingerprint == mine)
+        return Compared(request, found, before.name, after.name, seconds, *in_use)
 
     def _open(self, request: ConceptRequest) -> Opened:
         entry = self._engine.concept(request.uri, request.language)

@@ -163,6 +163,10 @@ class LiveShell:
         size = self._application.output.get_size()
         return size.columns, max(1, size.rows - _FIXED - self._status_height())
 
+    def _page(self) -> int:
+        """Return how many rows a page is: one less than there are lines, for the headings."""
+        return max(1, self._size()[1] - 1)
+
     # Keys
 
     def _bindings(self) -> KeyBindings:
@@ -177,8 +181,8 @@ class LiveShell:
         on("c-c", "c-d", "<sigint>", act=self._leave)
         on("up", act=lambda: state.move(-1))
         on("down", act=lambda: state.move(1))
-        on("pageup", act=lambda: state.move(-self._size()[1]))
-        on("pagedown", act=lambda: state.move(self._size()[1]))
+        on("pageup", act=lambda: state.move(-self._page()))
+        on("pagedown", act=lambda: state.move(self._page()))
         on("enter", act=self._enter)
         on("escape", act=self._back)
         on("right", act=self._enter, when=concept)

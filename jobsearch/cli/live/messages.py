@@ -44,13 +44,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Compared:
-    """Hits before and after tuning, the encoders' names, and how many seconds they took."""
+    """Hits before and after tuning, the encoders' names, how many seconds they took, and which of them searches use."""
 
     request: SearchRequest
     comparison: Comparison
     base: str
     tuned: str
     seconds: float
+    base_in_use: bool = False
+    tuned_in_use: bool = False
 
 
 @dataclass(frozen=True)

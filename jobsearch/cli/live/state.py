@@ -116,6 +116,7 @@ class LiveState:
     def tab(self) -> None:
         """Find titles, skills or both, in turn; on a concept's page go to the next section."""
         if self.screen == "concept":
+            self.say("")
             self.pages[-1].next_section()
         elif self.screen != "help":
             self.kind = KIND_ORDER[(KIND_ORDER.index(self.kind) + 1) % len(KIND_ORDER)]
@@ -125,7 +126,8 @@ class LiveState:
         """Select another row; in the help go to another line."""
         if self.help:
             self.help_scroll = max(0, self.help_scroll + step)
-        else:
+        elif self.items:
+            self.say("")
             self.cursor.move(step, len(self.items))
 
     def enter(self) -> None:
@@ -135,6 +137,7 @@ class LiveState:
         elif self._wanted is not None:
             self._enter_waits = not isinstance(self._wanted, ConceptRequest)
         elif selected := self._selected():
+            self.say("")
             self._ask(ConceptRequest(*selected))
 
     def back(self) -> bool:
@@ -175,7 +178,7 @@ class LiveState:
         self.help = not self.help
 
     def say(self, message: str, failed: bool = False) -> None:
-        """Show a message on the status line until the next search."""
+        """Show a message on the status line until one goes on: types, moves, opens or goes back."""
         self.note, self.failed = message, failed
 
     # Answers

@@ -36,18 +36,20 @@ STYLES = {
 _KINDS = {"occupation": "title", "skill": "skill"}
 _TABS: tuple[tuple[KindFilter, str], ...] = (("all", "both"), ("occupation", "titles"), ("skill", "skills"))
 _LEAST_MATCHED = 12  # cells for the label that matched, where it is another one
+_LEAST_WITH_HEADS = 3  # lines of a list that can spare one for headings
 _RECENT = 8
+_IN_USE = " (in use)"
 _LISTS = ("Tab kind", "^Y copy URI", "^S save", "^P earlier")
 _KEYS = {
     "hits": ("Enter open", "^T compare", *_LISTS),
     "comparison": ("Enter open", "^T hits", *_LISTS),
     "concept": ("Enter open", "Esc back", "Tab section", "^Y copy URI", "^S save"),
-    "help": ("Esc back", "Down more"),
+    "help": ("Esc back", "Up Down scroll"),
 }
 _ALWAYS = ("F1 help", "^C leave")
 HELP = (
     ("", "Hits change while you type a job title or a skill, in any of 16 languages."),
-    ("", "Before each stand its rank, how sure it is the one meant, and its score."),
+    ("", "Sure: how likely a hit is the one meant. Matched by: its name that was nearest."),
     ("Up Down PgUp PgDn", "move through hits, and through an opened concept"),
     ("Enter", "open what is selected: labels, ISCO, skills, related titles"),
     ("Esc", "back; among hits empty the query; without one leave"),
@@ -113,11 +115,13 @@ class View:
             return [] if state.query.strip() else self._welcome(width)[:height]
         hits = state.listed.hits
         several = len({hit.language for hit in hits}) > 1
-        return self._rows(state, hits, lambda hit: self._hit(hit, several, width - 2), width, height)
+        heads = [self._heads(hits, width)] if height >= _LEAST_WITH_HEADS and hits else []
+        height -= len(heads)
+        return heads + self._rows(state, hits, lambda hit: self._hit(hit, several, width - 2), width, height)
 
     def status(self, state: LiveState, width: int) -> list[Line]:
         """Return the status: a message or what is under way, on as many lines as it needs; else what is listed."""
-        style = "class:failed" if state.failed else ""
+        style = "class:failed" if state.failed else "class:heading" if state.preparing and not state.note else ""
         going_on = f"Compare: {state.preparing}{self._glyphs.ellipsis} (^T stops it)" if state.preparing else ""
         text = state.note or going_on or self._summary(state)
         return [[(style, line)] for line in wrap(text, width, self._glyphs)]
@@ -153,6 +157,13 @@ class View:
             lines.append(line)
         return lines
 
+    def _heads(self, hits: Sequence[Hit], width: int) -> Line:
+        """Return what is over the columns of hits."""
+        numbers = f"{'':>5}  {'Sure':>4}  {'Score':>6}  {'Kind':<5}  "
+        named = len({hit.language for hit in hits}) > 1 or any(hit.matched_label != hit.label for hit in hits)
+        texts = self._share("Label", "Matched by" if named else "", width - len(numbers))
+        return [("class:heading", self._fit(numbers + "".join(texts), width))]
+
     def _hit(self, hit: Hit, several: bool, width: int) -> Line:
         matched = "" if hit.matched_label == hit.label else hit.matched_label
         if several:
@@ -184,7 +195,8 @@ class View:
         one, bar = compared.comparison, f" {self._glyphs.bar} "
         left = (width - len(bar)) // 2
         right = width - len(bar) - left
-        before, after = f"before: {compared.base}", f"after: {compared.tuned}"
+        before = f"before: {compared.base}{_IN_USE if compared.base_in_use else ''}"
+        after = f"after: {compared.tuned}{_IN_USE if compared.tuned_in_use else ''}"
         lines = [[("class:heading", self._fit(before, left)), ("", bar), ("class:heading", self._fit(after, right))]]
         chosen = one.moves[state.cursor.selected] if state.cursor.selected < len(one.moves) else None
         line = (chosen.tuned_rank or chosen.base_rank or 1) - 1 if chosen else 0
@@ -234,8 +246,10 @@ class View:
         if not count:
             return "nothing found"
         text = f"{place + 1} of {count}, found in {state.listed.seconds * 1000:.0f} ms"
+        hits = state.listed.hits if isinstance(state.listed, Found) else state.listed.comparison.tuned
+        text = text if any_good_match(hits) else f"No good match: {text}"
         if isinstance(state.listed, Found):
-            return text if any_good_match(state.listed.hits) else f"No good match: {text}"
+            return text
         move = state.listed.comparison.moves[place]
         return f"{text}: {_rank(move.base_rank)} before, {_rank(move.tuned_rank)} after"
 
