@@ -77,6 +77,7 @@ def serve(
       JOBSEARCH_TOKEN=secret jobsearch serve --host 0.0.0.0 --no-reload --watch 10
     """
     import os
+    import sys
 
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -84,7 +85,7 @@ def serve(
             f"the service needs {', '.join(missing)}, not installed; run pip install 'jobsearch[serve]'"
         )
     from jobsearch.service.logs import write_logs
-    from jobsearch.service.server import listen
+    from jobsearch.service.server import browser_url, listen
     from jobsearch.service.server import serve as run
     from jobsearch.service.settings import Settings, token_from
 
@@ -113,6 +114,8 @@ def serve(
             "set JOBSEARCH_TOKEN",
             err=True,
         )
+    if sys.stderr.isatty():  # elsewhere the log's lines are all JSON, and the first of them holds the address
+        click.echo(f"Open {browser_url(bound)} in a browser; Ctrl-C ends the service.", err=True)
     write_logs(log_level)
     run(lambda: _open(index_name, None if no_compare else (base, tuned)), settings, bound)
 

@@ -98,7 +98,7 @@ def _http_error(request: Request, error: HTTPException) -> ServiceError:
     code = _CODES.get(error.status_code, "error")
     if error.status_code == 404:
         return ServiceError(
-            404, code, f"there is nothing at {short(request.url.path)}; /openapi.json lists what there is"
+            404, code, f"there is nothing at {short(request.url.path)}; /docs and /openapi.json tell what there is"
         )
     if error.status_code == 405:
         # The router knows only the first route of a path, which may be had by other methods too.

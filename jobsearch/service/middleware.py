@@ -24,7 +24,7 @@ from jobsearch.service.metrics import Metrics
 from jobsearch.service.settings import Settings
 
 # For callers that hold no token: what tells nothing about the index.
-OPEN_PATHS = frozenset({"/", "/health", "/page.css", "/page.js"})
+OPEN_PATHS = frozenset({"/", "/docs", "/health", "/page.css", "/page.js"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _LONGEST_PATH = 200
 # What is read of a body after it was refused, so that the refusal arrives before the connection is closed.

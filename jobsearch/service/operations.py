@@ -1,4 +1,4 @@
-"""The routes that tell about the service or move it: health, version, reload, metrics, and the page."""
+"""The routes that tell about the service or move it: health, version, reload, metrics, and the pages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 import jobsearch
@@ -17,6 +18,7 @@ from jobsearch.service.context import Context
 from jobsearch.service.errors import json_response
 from jobsearch.service.logs import log
 from jobsearch.service.metrics import CONTENT_TYPE
+from jobsearch.service.reference import reference
 
 # Only its own files, no code in the page itself, nothing from elsewhere, in nobody's frame.
 _POLICY = (
@@ -100,6 +102,11 @@ def operation_routes(context: Context) -> APIRouter:
 
     for path, (name, kind) in _FILES.items():
         router.add_api_route(path, _file(name, kind), methods=["GET"], include_in_schema=False)
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return Response(reference(request.app.openapi()), headers=_PAGE_HEADERS, media_type="text/html")
+
     return router
 
 

@@ -128,8 +128,13 @@ async function ask() {
 function pair(answer) {
   const moves = new Map(answer.moves.map((move) => [move.uri, move]));
   const column = (name, part, describe) =>
-    table(part.hits, `${name}: encoder ${part.encoder.name}`, (hit) => describe(moves.get(hit.uri)));
+    table(part.hits, `${name}: encoder ${part.encoder.name}${inUse(part)}`, (hit) => describe(moves.get(hit.uri)));
   return [column("Base", answer.base, after), column("Tuned", answer.tuned, before)];
+}
+
+/** Which side of a comparison it is that plain searches use. */
+function inUse(part) {
+  return part.encoder.fingerprint === service.encoder.fingerprint ? " (in use)" : "";
 }
 
 /** Where a hit of the base went. */
@@ -153,7 +158,7 @@ function table(found, title, describe = null) {
   made.append(element("caption", title));
   const head = element("tr");
   for (const name of ["Rank", "Score", "Sure", "Label", "Kind", ...(describe ? ["Moved"] : [])]) {
-    const cell = element("th", name, ["Rank", "Score", "Sure"].includes(name) ? "number" : "");
+    const cell = element("th", name, { Label: "", Kind: "kind" }[name] ?? (name === "Moved" ? "move" : "number"));
     cell.scope = "col";
     head.append(cell);
   }
@@ -166,12 +171,16 @@ function table(found, title, describe = null) {
 function row(hit, describe) {
   const made = element("tr");
   const label = element("td");
-  label.append(link(hit));
-  if (hit.matched_label !== hit.label) label.append(element("span", `by “${hit.matched_label}”`, "matched"));
+  const kindName = hit.kind === "occupation" ? "title" : hit.kind;
+  const matched = hit.matched_label === hit.label ? "" : `by “${hit.matched_label}”`;
+  const below = element("span", "", "below");
+  below.append(element("span", matched ? `${kindName}, ` : kindName, "narrow")); // where the column has no room
+  below.append(element("span", matched));
+  label.append(link(hit), below);
   const sure = hit.confidence === null ? "" : `${Math.round(100 * hit.confidence)} %`;
   for (const value of [hit.rank, hit.score.toFixed(3), sure]) made.append(element("td", value, "number"));
   made.append(label);
-  made.append(element("td", hit.kind === "occupation" ? "title" : hit.kind));
+  made.append(element("td", kindName, "kind"));
   if (describe) {
     const [movement, text, words] = describe(hit);
     const cell = element("td", text, `move ${movement}`);

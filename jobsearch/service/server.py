@@ -190,6 +190,14 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+def browser_url(bound: socket.socket) -> str:
+    """Return the address by which a browser on this machine reaches it, whatever addresses it listens on."""
+    url = url_of(bound)
+    for anywhere, here in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+        url = url.replace(anywhere, here)
+    return url
+
+
 @contextlib.contextmanager
 def _signals_are_no_errors() -> Iterator[None]:
     """Let a signal that uvicorn raises again when it is done, so that the process dies of it, do nothing."""

@@ -188,6 +188,29 @@ def test_an_address_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -
     assert "cannot listen on no.such.host.invalid" in error_of(capsys, "--host", "no.such.host.invalid")
 
 
+@pytest.mark.parametrize(
+    ("host", "terminal", "address"),
+    [("127.0.0.1", True, "http://127.0.0.1"), ("0.0.0.0", True, "http://127.0.0.1"), ("127.0.0.1", False, None)],
+)
+def test_in_a_terminal_it_says_what_to_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str, terminal: bool, address: str | None
+) -> None:
+    ports = []
+
+    def serve(source: Any, settings: Any, bound: socket.socket) -> None:
+        ports.append(bound.getsockname()[1])
+        bound.close()
+
+    monkeypatch.setattr("jobsearch.service.server.serve", serve)
+    monkeypatch.setattr("jobsearch.service.logs.write_logs", lambda level: None)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setenv("JOBSEARCH_TOKEN", "t0ken")
+    assert run(["serve", "--host", host, "--port", "0"]) == 0
+    out, err = capsys.readouterr()
+    told = f"Open {address}:{ports[0]}/ in a browser; Ctrl-C ends the service.\n"
+    assert (out, err) == ("", told if address else "")
+
+
 @pytest.mark.parametrize("token", ["", "two words"])
 def test_a_token_that_cannot_be_used_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], token: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -342,3 +344,24 @@ def test_the_page_needs_nothing_from_elsewhere(client: Client, path: str, kind: 
     assert "https://" not in response.text
     assert "<script>" not in response.text
     assert "innerHTML" not in response.text
+
+
+# --- what there is, for readers --------------------------------------------------------------------------------------
+
+
+def test_a_page_describes_all_operations(client: Client) -> None:
+    response = client.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    document = client.get("/openapi.json").json()
+    headings = [f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods]
+    assert re.findall(r"<h2><code>(.+?)</code></h2>", response.text) == headings
+    assert "<script" not in response.text
+    assert "`" not in response.text
+    for place in re.findall(r'href="([^:"]+)"', response.text):
+        assert client.get(f"/{place.removeprefix('./')}").status_code == 200, place
+    for path, body in re.findall(r"<code>POST (.+?)</code></h2>\s*<p>.*?</p>\s*<pre>(.+?)</pre>", response.text):
+        answer = client.post(path, json=json.loads(unescape(body)))
+        assert answer.status_code == (404 if path == "/similar" else 200), path  # its plumber is not in this index
+    assert "/docs and /openapi.json tell what there is" in client.get("/doc").json()["error"]["message"]

@@ -153,7 +153,7 @@ def test_other_methods_and_paths(client: Client) -> None:
             response = client.request(method, path)
             assert allowed in refusal(response, 405, "method_not_allowed")
             assert response.headers["Allow"] == allowed
-    for path in ("/nothing", "/search/", "/docs", "/../etc/passwd", "/%00", "/page.html"):
+    for path in ("/nothing", "/search/", "/redoc", "/../etc/passwd", "/%00", "/page.html"):
         refusal(client.get(path), 404, "not_found")
 
 
@@ -381,7 +381,7 @@ def test_with_the_token_all_is_as_without(guarded: Client) -> None:
         headers = {"Authorization": f"{scheme} s3cret"}
         assert guarded.post("/search", json={"query": "nurse"}, headers=headers).status_code == 200
         assert guarded.get("/metrics", headers=headers).status_code == 200
-    for path in ("/", "/health", "/page.css", "/page.js"):
+    for path in ("/", "/docs", "/health", "/page.css", "/page.js"):
         assert guarded.get(path).status_code == 200
 
 

@@ -143,7 +143,7 @@ def test_base_and_tuned_are_side_by_side_and_moves_are_marked(page: Page, client
     answer = client.post("/compare", json={"query": "engineer"}).json()
     moves = {move["uri"]: (move["base_rank"], move["tuned_rank"]) for move in answer["moves"]}
     captions = [caption.text for caption in page.all("#results caption")]
-    assert captions == ["Base: encoder use", "Tuned: encoder tuned-1"]
+    assert captions == ["Base: encoder use (in use)", "Tuned: encoder tuned-1"]
     left, right = (table.rect for table in page.all("#results table"))
     assert left["x"] + left["width"] <= right["x"]
     assert left["y"] == right["y"]
@@ -223,6 +223,24 @@ def test_dark_and_light_and_narrow(page: Page) -> None:
         assert not wide
     finally:
         page.browser.set_window_size(1280, 900)
+
+
+def test_a_phone_shows_whole_words(page: Page) -> None:
+    page.type("bread maker")
+    page.status("10 and 10")
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert not page.browser.execute_script("return document.documentElement.scrollWidth > innerWidth")
+        heads = [head for head in page.all("#results th") if head.is_displayed()]
+        assert [head.text for head in heads] == 2 * ["Rank", "Score", "Sure", "Label", "Moved"]
+        assert len({head.rect["height"] for head in heads}) == 1  # one line each
+        labels = [row[3] for row in page.column(0)]
+        assert "baker\ntitle, by “bread maker”" in labels
+        assert {label.partition("\n")[2].partition(",")[0] for label in labels} == {"title", "skill"}
+        assert min(cell.rect["width"] for cell in page.all("#results td:nth-child(4)")) >= 110
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_one_encoder_has_one_column(browser: Any, engines: Engines) -> None:
