@@ -83,6 +83,11 @@ def print_json(value: Any, indent: int | None = 2) -> None:
     click.echo(json.dumps(value, ensure_ascii=escaped, indent=indent))
 
 
+def disk_size(count: int) -> str:
+    """Return bytes as people read them, in powers of ten as disks are sold."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+
+
 def write_output(path: str, content: bytes) -> None:
     """Write a file that the user named, whole or not at all, and say so on stderr.
 

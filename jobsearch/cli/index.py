@@ -1,4 +1,4 @@
-"""`jobsearch index`: build, list, show, check, roll back and prune indexes."""
+"""`jobsearch index`: build, list, show, check, roll back, prune and delete indexes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from jobsearch.cli.building import build, build_options, gate_options, index_directory
 from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.index_delete import delete
 from jobsearch.cli.index_edit import add, export, remove
 from jobsearch.cli.index_push import push
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """Build, edit, check, roll back, export and push indexes.
+    """Build, edit, check, roll back, delete, export and push indexes.
 
     \b
     Examples:
@@ -27,7 +28,7 @@ def index() -> None:
     """
 
 
-for command in (add, remove, export, push):
+for command in (add, remove, delete, export, push):
     index.add_command(command)
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from jobsearch.errors import IndexingError, IndexNotFoundError, StorageError
 from jobsearch.files import new_directory, storage_errors, write_atomically
 from jobsearch.home import indexes_directory
+from jobsearch.index.locks import building, deleted, pointing
 from jobsearch.index.manifest import MANIFEST
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}\Z")
@@ -159,12 +160,14 @@ class IndexDirectory:
             A fresh folder. If the block raises, it is removed and nothing was published.
 
         Raises:
-            IndexingError: another builder kept the lock for longer than `wait`.
+            IndexingError: another builder kept the lock for longer than `wait`, or the index was deleted meanwhile.
             StorageError: the disk is full, read-only or not ours.
         """
         with storage_errors(self.path):
             self.make_ready()
-            with self._locked(wait):
+            with building(self.path, wait):
+                if not (self.path / "versions").is_dir():
+                    raise deleted(self.path)
                 self._remove_leftovers()
                 begun_on = self.current_or_none()
                 version = f"{self._highest_number() + 1:04d}"
@@ -196,7 +199,7 @@ class IndexDirectory:
         if keep < 1:
             raise IndexingError(f"cannot keep {keep} versions of index {self.name!r}; keep at least 1")
         self.current()
-        with storage_errors(self.path), self._locked(-1):
+        with storage_errors(self.path), building(self.path, -1):
             current = self.current()
             others = [version for version in self.versions() if version != current]
             removed = others[: max(0, len(others) + 1 - keep)]
@@ -204,7 +207,7 @@ class IndexDirectory:
             if highest in removed:
                 with contextlib.suppress(StorageError):  # a full disk is what one prunes for
                     write_atomically(self.path / ".last", f"{highest}\n".encode())
-            with self._pointer_locked():
+            with pointing(self.path):
                 if self.current() in removed:  # rolled back meanwhile
                     removed.remove(self.current())
                 for version in removed:
@@ -240,7 +243,7 @@ class IndexDirectory:
             IndexingError: another version than `over` was made current meanwhile, by a rollback.
             StorageError: the disk is full, read-only or not ours.
         """
-        with storage_errors(self.path), self._pointer_locked():
+        with storage_errors(self.path), pointing(self.path):
             self.check_known(version)
             current = self.current_or_none()
             if over is not None and current not in (over, None):
@@ -260,27 +263,6 @@ class IndexDirectory:
             known = ", ".join(self.versions()) or "none"
             raise IndexNotFoundError(f"index {self.name!r} has no version {version!r}; it has: {known}")
 
-    @contextlib.contextmanager
-    def _locked(self, wait: float) -> Iterator[None]:
-        import filelock
-
-        try:
-            with filelock.FileLock(self.path / ".lock", timeout=wait):
-                yield
-        except filelock.Timeout:
-            raise IndexingError(f"another process is building {self.path}; wait until it is done") from None
-
-    @contextlib.contextmanager
-    def _pointer_locked(self) -> Iterator[None]:
-        """Hold a lock for as long as the pointer moves or versions go: a rollback must not wait for a whole build."""
-        import filelock
-
-        if not self.path.is_dir():  # there is nothing to point at, which is told better by who reads it
-            yield
-            return
-        with filelock.FileLock(self.path / ".pointer.lock"):
-            yield
-
     def _highest_number(self) -> int:
         """Return the highest number that a version has or had: a number never comes twice."""
         names = [path.name for path in (self.path / "versions").iterdir()]
@@ -292,7 +274,7 @@ class IndexDirectory:
         """Remove what killed builders left; the lock is held."""
         for path in (self.path / "versions").glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
-        with self._pointer_locked():
+        with pointing(self.path):
             for path in self.path.glob(".current-*"):
                 path.unlink(missing_ok=True)
 

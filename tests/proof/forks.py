@@ -164,6 +164,14 @@ def prune(path: Path, keep: int) -> list[str]:
     return IndexDirectory(path).prune(keep)
 
 
+def delete(path: Path) -> None:
+    """Delete the index."""
+    from jobsearch.index.delete import delete_index
+    from jobsearch.index.versions import IndexDirectory
+
+    delete_index(IndexDirectory(path))
+
+
 def publish(path: Path, version: str) -> None:
     """Make an earlier version the current one."""
     from jobsearch.index.versions import IndexDirectory
@@ -191,7 +199,7 @@ def ask(path: Path) -> str:
 
 
 _TASKS: dict[str, Callable[..., Any]] = {
-    task.__name__: task for task in (build, build_with_all, edit, prune, publish, stall, ask)
+    task.__name__: task for task in (build, build_with_all, delete, edit, prune, publish, stall, ask)
 }
 _use: Any = None
 _CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.truncate", "os.link"}

@@ -153,6 +153,31 @@ def test_killed_before_each_change_to_the_disk(
     assert (seen[0], seen[-1]) == (before, after)
 
 
+@pytest.mark.usefixtures("hash_encoders")
+def test_a_deletion_killed_before_each_change_to_the_disk(
+    forks: Forks, undisturbed: Undisturbed, prepared: Path, tmp_path: Path
+) -> None:
+    """The index is there whole or it is not there, and the next deletion removes what the killed one left."""
+    seen = []
+    for step in range(MANY):
+        path = tmp_path / str(step) / "b"
+        shutil.copytree(prepared / "b", path, copy_function=os.link)
+        end = forks.run("delete", path, step=step)
+        assert not end.error, end.trace
+        assert end.signal in (0, signal.SIGKILL)
+        seen.append(path.exists())
+        if path.exists():
+            assert holds(path, undisturbed, ("b",)) == "b"
+        if end.signal:
+            forks.done("delete", path)
+        assert list(path.parent.iterdir()) == []
+        if not end.signal:
+            break
+    assert end.steps == step > 5
+    assert (seen[0], seen[-1]) == (True, False)
+    assert sorted(seen, reverse=True) == seen  # one moment at which it goes
+
+
 # --- at random moments -----------------------------------------------------------------------------------------
 
 
