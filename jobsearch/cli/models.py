@@ -81,7 +81,8 @@ def show(name: str, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
-def delete(name: str) -> None:
+@click.option("--usable/--rejected", default=None, help="Which one, where there are two of that name.")
+def delete(name: str, usable: bool | None) -> None:
     """Delete a tuned encoder.
 
     Indexes built with it keep their own copy and go on working.
@@ -89,9 +90,10 @@ def delete(name: str) -> None:
     \b
     Examples:
       jobsearch models delete tuned-1
-      jobsearch models delete failed-try
+      jobsearch models delete failed-try --rejected
     """
-    from jobsearch.tuning.models import delete_model
+    from jobsearch.tuning.models import REJECTED, delete_model
 
-    delete_model(name)
-    click.echo(f"Encoder {name!r} is deleted.", err=True)
+    folder = delete_model(name, None if usable is None else not usable)
+    what = "Rejected encoder" if folder.parent.name == REJECTED else "Encoder"
+    click.echo(f"{what} {name!r} is deleted.", err=True)

@@ -109,12 +109,30 @@ def _rejected() -> list[Path]:
     return sorted(path for path in folder.iterdir() if (path / RECORD).is_file() and path.name[0] != ".")
 
 
-def delete_model(name: str) -> None:
+def delete_model(name: str, rejected: bool | None = None) -> Path:
     """Remove a tuned encoder; indexes that were built with it keep their own copy.
 
+    Args:
+        name: its name.
+        rejected: whether the rejected one of that name is meant, or the usable one; default: the only one there is.
+
+    Returns:
+        The folder that it was in.
+
     Raises:
-        TuningError: there is none of that name, or it is the shipped one.
+        TuningError: there is none of that name, or a usable and a rejected one, or it is the shipped one.
     """
     if name == SHIPPED_NAME:
         raise TuningError(f"{name!r} is part of jobsearch and stays; `jobsearch models list` shows your own")
-    shutil.rmtree(model_directory(name))
+    folder = model_directory(name)
+    other = models_directory() / REJECTED / name
+    if folder != other and (other / RECORD).is_file():
+        if rejected is None:
+            raise TuningError(
+                f"there are two encoders {name!r}, a usable and a rejected one; say which with --usable or --rejected"
+            )
+        folder = other if rejected else folder
+    elif rejected is not None and rejected != (folder == other):
+        raise TuningError(f"the only encoder {name!r} is {'usable' if rejected else 'rejected'}; nothing was deleted")
+    shutil.rmtree(folder)
+    return folder

@@ -142,7 +142,7 @@ def test_a_folder_by_its_name() -> None:
     assert model_directory("bad") == rejected
     again = keep("mine", verdict="rejected")
     assert model_directory("mine") == usable  # what is in use comes first
-    delete_model("mine")
+    assert delete_model("mine", rejected=False) == usable
     assert not usable.exists()
     assert model_directory("mine") == again
 
@@ -219,6 +219,27 @@ def test_models_delete(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "Encoder 'mine' is deleted.\n")
     assert not folder.exists()
     assert other.exists()
+
+
+def test_of_two_encoders_of_one_name_the_right_one_is_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name whose first run was rejected may be given again; who tidies up must not lose the better one."""
+    usable, rejected = keep("mine"), keep("mine", verdict="rejected")
+    assert run(["models", "delete", "mine"]) == 1
+    told = "Error: there are two encoders 'mine', a usable and a rejected one; say which with --usable or --rejected\n"
+    assert capsys.readouterr() == ("", told)
+    assert usable.exists() and rejected.exists()
+    assert run(["models", "delete", "mine", "--rejected"]) == 0
+    assert capsys.readouterr() == ("", "Rejected encoder 'mine' is deleted.\n")
+    assert usable.exists() and not rejected.exists()
+    assert run(["models", "delete", "mine", "--rejected"]) == 1
+    assert capsys.readouterr() == ("", "Error: the only encoder 'mine' is usable; nothing was deleted\n")
+    keep("mine", verdict="rejected")
+    assert run(["models", "delete", "mine", "--usable"]) == 0
+    assert capsys.readouterr() == ("", "Encoder 'mine' is deleted.\n")
+    assert run(["models", "delete", "mine", "--usable"]) == 1
+    assert capsys.readouterr() == ("", "Error: the only encoder 'mine' is rejected; nothing was deleted\n")
+    assert run(["models", "delete", "mine"]) == 0  # one alone needs no word more
+    assert not usable.exists() and not rejected.exists()
 
 
 @pytest.mark.parametrize("command", ["show", "delete"])
