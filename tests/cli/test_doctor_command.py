@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cli_home import ENGLISH, replace_file
+from cli_home import ENGLISH, linked_copy, replace_file
 from cli_process import Cli, shape
 
 from jobsearch.encoder.shipped import DELTA
@@ -82,6 +83,77 @@ def test_a_stale_index(home: Path, bundle: Path, cli: Cli) -> None:
     assert found["Index small"]["state"] == "note"
     assert found["Index small"]["seen"].endswith("its taxonomy has changed since")
     assert found["Index small"]["next_step"] == "run `jobsearch index build --name small --taxonomy small`"
+
+
+def tuned(home: Path, name: str, verdict: str = "accepted") -> Path:
+    """Give the home folder a tuned encoder: the weights of its index, linked, with a record."""
+    folder = home / "data" / "models" / ("rejected" if verdict == "rejected" else "") / name
+    linked_copy(home / "indexes" / "small" / "versions" / "0001" / "encoder", folder)
+    record = {"name": name, "created": "2026-01-03T10:20:30+00:00", "recipe": {}, "data": {}}
+    (folder / "record.json").write_text(json.dumps({**record, "gate": {"verdict": verdict}}), encoding="utf-8")
+    return folder
+
+
+def test_tuned_encoders(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+    tuned(home, "mine")
+    tuned(home, "mine", "rejected")
+    (tuned(home, "by-hand") / "record.json").unlink()
+    found = findings(cli, home)
+    assert {what: (one["state"], one["seen"]) for what, one in found.items() if what.startswith("Encoder ")} == {
+        "Encoder use": ("ok", "use weights found"),
+        "Encoder use-jobs": ("ok", "use-jobs weights found"),
+        "Encoder by-hand": ("ok", "weights whole"),
+        "Encoder mine": ("ok", "weights whole, accepted, made 2026-01-03 10:20 UTC"),
+        "Encoder mine (rejected)": ("ok", "weights whole, rejected, made 2026-01-03 10:20 UTC"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("sp.model", b"altered", "was altered: it does not match its digests"),
+        ("weights.safetensors", None, "weights.safetensors is missing"),
+        ("config.json", None, "config.json is missing"),
+        ("record.json", b"{}", "record.json cannot be read (name is missing)"),
+    ],
+)
+def test_a_broken_tuned_encoder(
+    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, says: str
+) -> None:
+    only(monkeypatch)
+    folder = tuned(home, "mine")
+    replace_file(folder / name, b"")
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    found = findings(cli, home, code=1)["Encoder mine"]
+    assert found["state"] == "broken"
+    assert says in found["seen"]
+    assert found["next_step"] == (
+        f"put it back from a copy, or remove {folder} and tune again; indexes built with it keep their own"
+    )
+
+
+def test_runs_that_are_not_at_their_end(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+    run = tmp_path / "data" / "models" / ".runs" / "mine@taught"
+    run.mkdir(parents=True)
+    (run / "last-0001500.safetensors").write_bytes(bytes(2_300_000))
+    state = {"identity": {"recipe": {"name": "taught", "steps": 4000}}, "step": 1500}
+    (run / "state.json").write_text(json.dumps(state))
+    os.utime(run / "state.json", (1_700_000_000, 1_700_000_000))
+    assert findings(cli, tmp_path)["Unfinished run mine"] == {
+        "what": "Unfinished run mine",
+        "state": "note",
+        "seen": f"step 1,500 of 4,000 by recipe taught, 2.3 MB in {run}, last saved 2023-11-14 22:13 UTC",
+        "next_step": f"unless it is at work: start its `jobsearch tune` again to go on, or remove {run}",
+    }
+    (run / "state.json").write_text("{")
+    found = findings(cli, tmp_path)["Unfinished run mine"]
+    assert found["state"] == "note"
+    assert "state.json cannot be read (" in found["seen"] and f"; remove {run} to begin anew; 2.3 MB" in found["seen"]
 
 
 def test_nothing_there_yet(cli: Cli, tmp_path: Path) -> None:

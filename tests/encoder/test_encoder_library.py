@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jobsearch.encoder.lean import LeanEncoder
-from jobsearch.encoder.library import find_encoder, find_weights, model_names, models_directory, open_encoder
+from jobsearch.encoder.library import (
+    check_encoder,
+    find_encoder,
+    find_weights,
+    model_names,
+    models_directory,
+    open_encoder,
+)
 from jobsearch.encoder.weights import WeightSet
 from jobsearch.errors import EncoderError
 
@@ -79,9 +88,26 @@ def test_a_saved_encoder_opens_again(lean: LeanEncoder, tmp_path: Path) -> None:
 
 def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"format_version": 1, "architecture": "bert"}))
-    with pytest.raises(EncoderError) as caught:
-        open_encoder(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path} holds a 'bert' encoder; "
-        "this release reads use-multilingual-3, savedmodel and sentence-transformers"
-    )
+    for read in (open_encoder, check_encoder):
+        with pytest.raises(EncoderError) as caught:
+            read(tmp_path)
+        assert str(caught.value) == (
+            f"{tmp_path} holds a 'bert' encoder; "
+            "this release reads use-multilingual-3, savedmodel and sentence-transformers"
+        )
+
+
+def test_an_encoder_is_checked_without_what_opens_it(saved_base: Path, tmp_path: Path) -> None:
+    assert check_encoder(saved_base) == "weights whole"
+    shutil.copytree(saved_base, tmp_path / "copy", copy_function=os.link)
+    for name, says in (("sp.model", "does not match its digests"), ("weights.safetensors", "is missing")):
+        content = (tmp_path / "copy" / name).read_bytes()
+        (tmp_path / "copy" / name).unlink()
+        if name == "sp.model":
+            (tmp_path / "copy" / name).write_bytes(content[:-1] + b"x")
+        with pytest.raises(EncoderError, match=says):
+            check_encoder(tmp_path / "copy")
+    (tmp_path / "config.json").write_text(json.dumps({"format_version": 1, "architecture": "sentence-transformers"}))
+    assert check_encoder(tmp_path) == "a sentence-transformers model, not opened"
+    with pytest.raises(EncoderError, match=r"config\.json is missing"):
+        check_encoder(tmp_path / "nowhere")

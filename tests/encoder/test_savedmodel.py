@@ -15,7 +15,7 @@ from texts import LABELS, LONG, NASTY
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.lean import LeanEncoder
-from jobsearch.encoder.library import find_encoder, find_weights, open_encoder
+from jobsearch.encoder.library import check_encoder, find_encoder, find_weights, open_encoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.savedmodel import SavedModelEncoder, locate, native_tensors, read_savedmodel
 from jobsearch.encoder.text import prepare
@@ -228,15 +228,21 @@ def test_the_fingerprint_changes_with_any_file(copy: Path, plain: Path) -> None:
 def test_an_altered_copy_is_refused(plain: Path, tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     find_encoder(str(plain)).save(saved)
+    assert check_encoder(saved) == "a SavedModel, whole"
     (saved / "saved_model" / "extra").write_bytes(b"")
-    with pytest.raises(EncoderError) as caught:
-        open_encoder(saved)
-    assert str(caught.value) == f"the encoder {saved} was altered: it does not match its digest; make it again"
+    for read in (open_encoder, check_encoder):
+        with pytest.raises(EncoderError) as caught:
+            read(saved)
+        assert str(caught.value) == f"the encoder {saved} was altered: it does not match its digest; make it again"
     (saved / "saved_model" / "extra").unlink()
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, "case": "keep"}))
-    with pytest.raises(EncoderError, match="was altered"):
-        open_encoder(saved)
+    for read in (open_encoder, check_encoder):
+        with pytest.raises(EncoderError, match="was altered"):
+            read(saved)
+    (saved / "config.json").write_text(json.dumps({"format_version": 1, "architecture": "savedmodel"}))
+    with pytest.raises(EncoderError, match="cannot be read"):
+        check_encoder(saved)
 
 
 @pytest.mark.parametrize("content", [b"", b"no protocol buffer", None])
