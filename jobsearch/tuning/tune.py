@@ -21,13 +21,13 @@ from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.savedmodel import SavedModelEncoder
 from jobsearch.encoder.tf import tensorflow
 from jobsearch.encoder.weights import WeightSet
-from jobsearch.evaluation.retrieval import evaluate_retrieval
 from jobsearch.files import new_directory, storage_errors
 from jobsearch.progress import Progress, silent
 from jobsearch.tuning.card import model_card
 from jobsearch.tuning.checkpoint import RunDirectory
 from jobsearch.tuning.curves import draw_curves
 from jobsearch.tuning.distribution import ONE, Distribution
+from jobsearch.tuning.gate import Gate, decide
 from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpolate
 from jobsearch.tuning.models import CARD, RECORD, REJECTED, without_histories
 from jobsearch.tuning.pairs import PairSet
@@ -36,40 +36,11 @@ from jobsearch.tuning.stages import TENSORBOARD, Stage, mean_weights, plan_stage
 from jobsearch.tuning.student import Arrays, Student, assign, make_student, no_savedmodel, values_of
 from jobsearch.tuning.teacher import Teacher
 from jobsearch.tuning.trainer import Outcome
-from jobsearch.tuning.validation import GeneralCheck, Validation, held_out_set
+from jobsearch.tuning.unfinished import RUNS
+from jobsearch.tuning.validation import GeneralCheck, Validation
 
 CURVES = "curves.png"
 _PACKAGES = ("tensorflow", "keras", "tensorflow-text", "numpy")
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Whether a tuned encoder may be used, and on what grounds.
-
-    Args:
-        verdict: `accepted`, `rejected`, or `forced`: rejected, and kept as usable all the same.
-        reason: in a sentence.
-        mrr_base, mrr_tuned: on all held-out queries against all labels.
-        queries, labels: how many of each.
-        difference, interval, p_value: of MRR, tuned less base, paired by query; 95 % bootstrap interval.
-        general_check: what general ability was measured by.
-        general_base, general_tuned: its scores.
-        tolerance: how far that may fall.
-    """
-
-    verdict: str
-    reason: str
-    mrr_base: float
-    mrr_tuned: float
-    queries: int
-    labels: int
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-    general_check: str
-    general_base: float
-    general_tuned: float
-    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -173,7 +144,7 @@ def tune(
     chosen, tried = choose_share(shares, measure)
     set_share(chosen.share)
     progress("gate", 0, 0)
-    gate = _gate(base_encoder, student.encoder(name, {}), pairs, general, general_base, chosen, seed, force)
+    gate = decide(base_encoder, student.encoder(name, {}), pairs, general, general_base, chosen, seed, force)
     record = {
         **_record(name, base_encoder, pairs, recipe, outcomes[-1], chosen, tried, gate, seed, data),
         **teacher_record(teacher, stages, outcomes),
@@ -236,7 +207,7 @@ def _begin(
     if distribution is not ONE and isinstance(base, SavedModelEncoder):
         raise no_savedmodel(base)
     _make_deterministic(seed)
-    stages = plan_stages(models / ".runs", name, pairs, recipe, teacher, seed)
+    stages = plan_stages(models / RUNS, name, pairs, recipe, teacher, seed)
     progress("building network", 0, 0)
     with distribution.scope():
         student = make_student(base, recipe)
@@ -249,55 +220,6 @@ def _make_deterministic(seed: int) -> None:
 
     keras.utils.set_random_seed(seed % 2**31)
     tf.config.experimental.enable_op_determinism()
-
-
-def _gate(
-    base: Encoder,
-    tuned: Encoder,
-    pairs: PairSet,
-    general: GeneralCheck,
-    general_base: float,
-    chosen: Tried,
-    seed: int,
-    force: bool,
-) -> Gate:
-    task = held_out_set(pairs, seed=seed, everything=True)
-    before, after = evaluate_retrieval(base, task), evaluate_retrieval(tuned, task)
-    paired = after.paired(before)
-    failures = []
-    if paired.interval.low <= 0:
-        failures.append(
-            f"held-out MRR went from {before.metrics['mrr']:.4f} to {after.metrics['mrr']:.4f}, which is not surely a "
-            f"rise (95 % interval of the difference {paired.interval.low:+.4f} to {paired.interval.high:+.4f})"
-        )
-    if not chosen.holds:
-        failures.append(
-            f"{general.name} went from {general_base:.4f} to {chosen.general:.4f}, more than {general.tolerance:g} down"
-        )
-    if not failures:
-        verdict = "accepted"
-        reason = (
-            f"held-out MRR rose from {before.metrics['mrr']:.4f} to {after.metrics['mrr']:.4f} and {general.name} held "
-            f"({general_base:.4f} to {chosen.general:.4f})."
-        )
-    else:
-        verdict = "forced" if force else "rejected"
-        reason = " and ".join(failures) + ("; kept all the same, by --force." if force else ".")
-    return Gate(
-        verdict=verdict,
-        reason=reason,
-        mrr_base=float(before.metrics["mrr"]),
-        mrr_tuned=float(after.metrics["mrr"]),
-        queries=len(task.queries),
-        labels=len(task.corpus),
-        difference=paired.difference,
-        interval=(paired.interval.low, paired.interval.high),
-        p_value=paired.p_value,
-        general_check=general.name,
-        general_base=general_base,
-        general_tuned=chosen.general,
-        tolerance=general.tolerance,
-    )
 
 
 def _record(
