@@ -81,8 +81,8 @@ def training_curves(runs: Sequence[Run], encoder: str, data: str) -> Picture:
         "training-curves",
         title,
         "The loss on pairs it learned from and on pairs of concepts that were held out, and how high the right concept "
-        "is ranked for held-out names (MRR, 1 is best, among a sample of the labels). The dotted line with rings is the "
-        "checkpoint that was kept.",
+        "is ranked for held-out names (MRR, 1 is best, among a sample of the labels). The dotted line with rings is "
+        "the checkpoint that was kept.",
         ". ".join([title, *map(_in_words, runs)]) + ".",
         figure,
     )

