@@ -26,6 +26,9 @@ _RECIPE_OPTIONS = (
     ("learning-rate", float, "Adam's learning rate at its highest."),
     ("scale", float, "What cosines are multiplied with before the softmax."),
     ("taught", float, "With --teacher: how much of the result it teaches, 0 to 1."),
+    ("pair-batch", int, "Pairs in a step beside the teacher's texts (joint)."),
+    ("pair-weight", float, "Weight of their loss beside the teacher's (joint)."),
+    ("table-rate", float, "Learning rate of the embedding table, times that of all else."),
     ("dropout", float, "Drop-out on token embeddings, 0 to 0.9."),
     ("marks", float, "Chance of vacancy-like marks around an anchor, 0 to 1."),
     ("slips", float, "Chance of a slip of the finger in an anchor, 0 to 1."),
@@ -45,7 +48,12 @@ def _recipe_options(command: Command) -> Command:
 
 @click.command()
 @click.option(
-    "--recipe", "recipe_name", default="default", show_default=True, metavar="NAME", help="default, taught, tutorial"
+    "--recipe",
+    "recipe_name",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="default, joint, taught, tutorial",
 )
 @click.option("--pairs", "pairs_path", metavar="CSV", help="Train on these pairs: base,ref,similarity.")
 @click.option("--teacher", "teacher_path", metavar="FILE", help="Learn from a teacher as well: see pairs --teacher.")
@@ -162,7 +170,8 @@ def tune(
                 taxonomy, recipe, languages=languages, validation=validation, seed=seed, progress=progress
             )
         if overrides["batch"] is None and (fitted := fitting(recipe, pairs)) != recipe:
-            say(f"There are fewer training pairs than a batch of {recipe.batch}: each step takes all {fitted.batch}.")
+            wanted, there = ((one.pair_batch if recipe.loss == "joint" else one.batch) for one in (recipe, fitted))
+            say(f"There are fewer training pairs than a batch of {wanted}: each step takes all {there}.")
             recipe = fitted
         if case is None and (base == BASE_NAME or "://" in base):
             case = default_case(spoken)
@@ -174,7 +183,7 @@ def tune(
             return 0
         _announce(name, recipe, pairs, source)
         if teacher is not None:
-            both = "" if recipe.loss == "teacher" or recipe.taught in (0, 1) else "; two students, one after the other"
+            both = "; two students, one after the other" if 0 < recipe.taught < 1 else ""
             say(f"Teacher: {teacher.name}, with {len(teacher.texts):,} texts{both}.")
         tuned = run(
             encoder,

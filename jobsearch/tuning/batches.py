@@ -76,7 +76,9 @@ class Batch:
 def fitting(recipe: Recipe, pairs: PairSet) -> Recipe:
     """Return the recipe with one batch of all training pairs where there are fewer than its batch."""
     count = len(_learned(pairs.training, recipe))
-    return replace(recipe, batch=count) if 1 < count < recipe.batch else recipe
+    if recipe.loss == "joint":
+        return replace(recipe, pair_batch=count) if 1 < count < recipe.pair_batch else recipe
+    return replace(recipe, batch=count) if recipe.loss != "teacher" and 1 < count < recipe.batch else recipe
 
 
 def _learned(pairs: Sequence[Pair], recipe: Recipe) -> list[Pair]:

@@ -20,14 +20,12 @@ def objective(recipe: Recipe) -> tuple[Objective, tuple[Any, ...]]:
 
     Args:
         recipe: its loss decides. `contrastive` and `angular` take pairs, all anchors before all others, with the
-            similarity of each and the false negatives among them; `teacher` takes texts with a teacher's cosines.
+            similarity of each and the false negatives among them; `teacher` takes texts with a teacher's cosines;
+            `joint` these, then pairs.
     """
-    if recipe.loss == "teacher":
 
-        def follow(embedded: Any, cosines: Any) -> dict[str, Any]:
-            return {"loss": teacher_loss(embedded, cosines, recipe.temperature)}
-
-        return follow, (tf.TensorSpec((None, None), tf.float32),)
+    def follow(embedded: Any, cosines: Any) -> dict[str, Any]:
+        return {"loss": teacher_loss(embedded, cosines, recipe.temperature)}
 
     def contrast(embedded: Any, similarity: Any, false_negatives: Any) -> dict[str, Any]:
         anchors, others = _sides(embedded, similarity)
@@ -37,8 +35,21 @@ def objective(recipe: Recipe) -> tuple[Objective, tuple[Any, ...]]:
         loss, mae, mape = angular_loss(*_sides(embedded, similarity), similarity)
         return {"loss": loss, "mae": mae, "mape": mape}
 
-    specs = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((None, None), tf.bool))
-    return (contrast if recipe.loss == "contrastive" else regress), specs
+    def do_both(embedded: Any, cosines: Any, similarity: Any, false_negatives: Any) -> dict[str, Any]:
+        count = tf.shape(cosines)[0]
+        told = follow(embedded[:count], cosines)["loss"]
+        paired = contrast(embedded[count:], similarity, false_negatives)["loss"]
+        return {"loss": told + recipe.pair_weight * paired, "teacher": told, "pairs": paired}
+
+    seen = (tf.TensorSpec((None, None), tf.float32),)
+    given = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((None, None), tf.bool))
+    measures: dict[str, tuple[Objective, tuple[Any, ...]]] = {
+        "teacher": (follow, seen),
+        "contrastive": (contrast, given),
+        "angular": (regress, given),
+        "joint": (do_both, (*seen, *given)),
+    }
+    return measures[recipe.loss]
 
 
 def _sides(embedded: Any, similarity: Any) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from jobsearch.progress import Progress
 from jobsearch.tuning.batches import Batches, Source
 from jobsearch.tuning.checkpoint import RunDirectory
 from jobsearch.tuning.distribution import ONE, Distribution
+from jobsearch.tuning.joint import Joint, joint_digest
 from jobsearch.tuning.pairs import PairSet
 from jobsearch.tuning.recipes import TAUGHT, Recipe
 from jobsearch.tuning.student import Arrays, Student, assign, values_of
@@ -55,14 +56,18 @@ def plan_stages(
         TuningError: the recipe wants a teacher and there is none, or there are too few pairs or texts.
     """
     stages = []
-    if teacher is not None:
+    # What decides is what was held out: the teacher's texts must not hold it either.
+    held_out = {text for pair in pairs.validation for text in (pair.base, pair.ref)}
+    shown = None if teacher is None else teacher.without(held_out)
+    if shown is not None and recipe.loss == "joint":
+        source, run = Joint(shown, pairs, recipe, seed), RunDirectory(runs / name)
+        return [Stage("training", recipe, source, joint_digest(shown, pairs), 1.0, run)]
+    if shown is not None:
         taught = recipe if recipe.loss == "teacher" else TAUGHT
-        # What decides is what was held out: the teacher's texts must not hold it either.
-        shown = teacher.without({text for pair in pairs.validation for text in (pair.base, pair.ref)})
         lessons = Lessons(shown, taught, seed)
         run = RunDirectory(runs / f"{name}{TAUGHT_RUN}")
         stages.append(Stage("learning from the teacher", taught, lessons, shown.digest, recipe.taught, run))
-    if recipe.loss != "teacher":
+    if recipe.loss not in ("teacher", "joint"):
         batches = Batches(pairs.training, recipe, seed)
         weight = 1.0 if teacher is None else 1 - recipe.taught
         stages.append(Stage("training", recipe, batches, pairs.digest, weight, RunDirectory(runs / name)))
@@ -166,7 +171,7 @@ def mean_weights(weights: list[Arrays], shares: list[float]) -> Arrays:
 
 def teacher_record(teacher: Teacher | None, stages: list[Stage], outcomes: list[Outcome]) -> dict[str, Any]:
     """Return what the record says of the teacher, nothing where there was none."""
-    if teacher is None or stages[0].recipe.loss != "teacher":
+    if teacher is None or stages[0].recipe.loss not in ("teacher", "joint"):
         return {}
     stage, outcome = stages[0], outcomes[0]
     return {

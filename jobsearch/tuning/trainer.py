@@ -18,6 +18,7 @@ from jobsearch.progress import Progress
 from jobsearch.tuning.batches import Source
 from jobsearch.tuning.checkpoint import RunDirectory, RunState
 from jobsearch.tuning.distribution import ONE, Distribution
+from jobsearch.tuning.optimizer import RecipeAdam
 from jobsearch.tuning.recipes import Recipe
 from jobsearch.tuning.student import Arrays, Student, assign, values_of
 
@@ -90,8 +91,6 @@ class Trainer:
         tensorboard: Path,
         distribution: Distribution = ONE,
     ) -> None:
-        import keras  # not above: it would import TensorFlow noisily
-
         self._student = student
         self._batches = batches
         self._recipe = recipe
@@ -103,11 +102,8 @@ class Trainer:
         self._on_validation = on_validation
         self._tell = tell
         self._distribution = distribution
-        clip = {"global_clipnorm" if recipe.clip == "global" else "clipnorm": recipe.clip_norm}
         with distribution.scope():
-            self._optimizer = keras.optimizers.Adam(
-                recipe.learning_rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, **clip
-            )
+            self._optimizer = RecipeAdam(recipe)
             self._optimizer.build(student.variables)
         self._step = distribution.step(student, recipe, self._optimizer)
         if distribution.is_chief:

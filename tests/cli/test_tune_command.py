@@ -125,7 +125,7 @@ def test_the_tutorial_on_its_own_pairs(home: Path, cli: Cli, seed_pairs: Path) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--recipe", "best"), "no recipe 'best'; expected one of default, taught, tutorial"),
+        (("--recipe", "best"), "no recipe 'best'; expected one of default, joint, taught, tutorial"),
         (("--batch", "1"), "batch is 1, expected 2 to 16384"),
         (("--steps", "-5"), "steps is -5, expected 0 to 10000000"),
         (("--learning-rate", "nan"), "learning_rate is nan, expected 1e-08 to 1"),

@@ -18,7 +18,7 @@ def test_the_tutorial_is_the_tutorials() -> None:
     # Adam(1e-5, β2 .9999, clipnorm 1: each tensor on its own), MSE on angular similarity, batch 8, up to 20 epochs,
     # the learning rate as it is, all weights trained, no noise, no drop-out, and the result taken as it is.
     values = find_recipe("tutorial").to_dict()
-    for of_teachers in ("temperature", "near", "taught"):
+    for of_teachers in ("temperature", "near", "taught", "pair_batch", "pair_weight"):
         del values[of_teachers]
     assert values == {
         "name": "tutorial",
@@ -40,6 +40,7 @@ def test_the_tutorial_is_the_tutorials() -> None:
         "slips": 0.0,
         "description_repeats": 1,
         "train_table": True,
+        "table_rate": 1.0,
         "max_tokens": 256,
         "validate_every": 0,
         "patience": 5,
@@ -56,7 +57,7 @@ def test_the_default_learns_from_the_batch() -> None:
         None,
         False,
     )
-    assert list(RECIPES) == ["default", "taught", "tutorial"]
+    assert list(RECIPES) == ["default", "joint", "taught", "tutorial"]
 
 
 def test_values_are_overridden_by_name() -> None:
@@ -73,7 +74,7 @@ def test_a_recipe_goes_into_json_and_back(recipe: Recipe) -> None:
 def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(TuningError) as caught:
         find_recipe("best")
-    assert str(caught.value) == "no recipe 'best'; expected one of default, taught, tutorial"
+    assert str(caught.value) == "no recipe 'best'; expected one of default, joint, taught, tutorial"
 
 
 def test_an_unknown_value_is_refused() -> None:
