@@ -106,7 +106,7 @@ def test_an_unknown_value_is_refused() -> None:
         ({"steps": -5, "epochs": 3}, "steps is -5, expected 0 to 10000000"),
         ({"epochs": -1}, "epochs is -1, expected 0 to 10000000"),
         ({"validate_every": -50}, "validate_every is -50, expected 0 to 10000000"),
-        ({"loss": "mse"}, "loss is 'mse', expected contrastive, angular or teacher"),
+        ({"loss": "mse"}, "loss is 'mse', expected contrastive, angular, teacher or joint"),
         ({"clip": "all"}, "clip is 'all', expected global or each"),
         ({"schedule": "linear"}, "schedule is 'linear', expected cosine or constant"),
         ({"monitor": "accuracy"}, "monitor is 'accuracy', expected mrr, loss or step"),
