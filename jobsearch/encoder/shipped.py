@@ -1,7 +1,8 @@
 """The tuned encoder that comes with the package: what differs from the base, in half precision.
 
     config.json          name, case, fingerprints of the base and of the result
-    delta.safetensors    the dense tensors, float16, under the names of `architecture`
+    delta.safetensors    the dense tensors, float16, under the names of `architecture`; of a tuned embedding table the
+                         rows that changed, as codes
     record.json          how it was made and what it is worth, as of any tuned encoder
     README.md            the same for people
 
@@ -15,16 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.packaged import packaged_weights
 from jobsearch.encoder.tensorfile import read_tensors, write_tensors
-from jobsearch.encoder.weights import CONFIG, WeightSet
+from jobsearch.encoder.weights import CONFIG, WeightSet, table_rows
 from jobsearch.errors import EncoderError
 from jobsearch.home import builtin_encoder_directory
 
 SHIPPED_NAME = "use-jobs"
 DELTA = "delta.safetensors"
+# Tensors of a tuned table in it: row numbers, int32 (n,), and their codes, uint8 (n, 512).
+ROWS, CODES = "Embeddings/rows", "Embeddings/codes"
+# Codes to a step of the base's, and codes below its lowest: 33 + 3 · 63 leaves as many above.
+_FINER, _BELOW = 3, 33
+_BLOCK = 4096
 _MEND = "install jobsearch again, or name another encoder, such as `use`"
 
 
@@ -40,10 +47,14 @@ def shipped_weights() -> WeightSet:
     if base.fingerprint != config["base"]:
         raise EncoderError(f"{SHIPPED_NAME} was made from other USE weights than the installed ones; {_MEND}")
     try:
-        dense = {name: np.asarray(tensor, np.float32) for name, tensor in read_tensors(folder / DELTA).items()}
-    except (OSError, ValueError) as error:
+        delta = read_tensors(folder / DELTA)
+        changed = {name: np.asarray(delta[name], np.float32) for name in arch.dense_shapes()}
+        if ROWS in delta:
+            changed |= _finer_table(base)
+            changed[arch.TABLE][delta[ROWS]] = delta[CODES]
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise EncoderError(f"{folder / DELTA} cannot be read ({error}); {_MEND}") from error
-    weights = WeightSet({**base.tensors, **dense}, base.tokenizer_model, base.case, SHIPPED_NAME, config["lineage"])
+    weights = WeightSet({**base.tensors, **changed}, base.tokenizer_model, base.case, SHIPPED_NAME, config["lineage"])
     if weights.fingerprint != config["fingerprint"]:
         raise EncoderError(f"{folder / DELTA} was altered: it does not match its digest; {_MEND}")
     return weights
@@ -70,20 +81,20 @@ def pack(tuned: WeightSet, folder: Path) -> WeightSet:
     """Write what differs from the base, in half precision, and return what comes back of it.
 
     Args:
-        tuned: weights with the base's table and tokenizer.
+        tuned: weights with the base's tokenizer.
         folder: where to write `config.json` and `delta.safetensors`.
-
-    Raises:
-        ValueError: the table differs from the base's.
     """
     base = packaged_weights(tuned.case)
-    if not np.array_equal(tuned.tensors[arch.TABLE], base.tensors[arch.TABLE]):
-        raise ValueError("the embedding table was trained too; only dense tensors are packed")
     halves = {name: np.asarray(tuned.tensors[name], np.float16) for name in arch.dense_shapes()}
-    whole = {name: tensor.astype(np.float32) for name, tensor in halves.items()}
+    whole: dict[str, npt.NDArray[Any]] = {name: tensor.astype(np.float32) for name, tensor in halves.items()}
+    rows: dict[str, npt.NDArray[Any]] = {}
+    if not np.array_equal(tuned.tensors[arch.TABLE], base.tensors[arch.TABLE]):
+        whole |= _finer_table(base)
+        rows = _changed_rows(tuned, whole)
+        whole[arch.TABLE][rows[ROWS]] = rows[CODES]
     packed = WeightSet({**base.tensors, **whole}, base.tokenizer_model, tuned.case, SHIPPED_NAME, tuned.lineage)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / DELTA, halves)
+    write_tensors(folder / DELTA, {**halves, **rows})
     config = {
         "name": SHIPPED_NAME,
         "case": tuned.case,
@@ -93,3 +104,32 @@ def pack(tuned: WeightSet, folder: Path) -> WeightSet:
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return packed
+
+
+def _finer_table(base: WeightSet) -> dict[str, npt.NDArray[Any]]:
+    """Return the base's table on a finer and wider grid of codes, with its scale and offset.
+
+    The base has 64 steps in eight bits. A third of a step each, and room on both sides, holds tuned rows well and the
+    base's own as they are, in the same memory.
+    """
+    scale, offset = base.tensors[arch.TABLE_SCALE], base.tensors[arch.TABLE_OFFSET]
+    finer = scale / np.float32(_FINER)
+    return {
+        arch.TABLE: base.tensors[arch.TABLE] * np.uint8(_FINER) + np.uint8(_BELOW),
+        arch.TABLE_SCALE: finer,
+        arch.TABLE_OFFSET: offset - np.float32(_BELOW) * finer,
+    }
+
+
+def _changed_rows(tuned: WeightSet, finer: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return the numbers of the rows that differ by half a step or more anywhere, int32 (n,), and codes (n, 512)."""
+    rows, codes = [], []
+    for start in range(0, arch.VOCABULARY, _BLOCK):
+        ids = np.arange(start, min(start + _BLOCK, arch.VOCABULARY))
+        shard = ids % arch.SHARDS
+        steps = table_rows(tuned.tensors, ids) - finer[arch.TABLE_OFFSET][shard, None]
+        own = np.clip(np.rint(steps / finer[arch.TABLE_SCALE][shard, None]), 0, 255).astype(np.uint8)
+        differ = (own != finer[arch.TABLE][ids]).any(axis=1)
+        rows.append(ids[differ].astype(np.int32))
+        codes.append(own[differ])
+    return {ROWS: np.concatenate(rows), CODES: np.concatenate(codes)}
