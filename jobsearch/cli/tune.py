@@ -28,6 +28,7 @@ _RECIPE_OPTIONS = (
     ("taught", float, "With --teacher: how much of the result it teaches, 0 to 1."),
     ("pair-batch", int, "Pairs in a step beside the teacher's texts (joint)."),
     ("pair-weight", float, "Weight of their loss beside the teacher's (joint)."),
+    ("level", float, "Mean cosine to hold, 0 to 0.9 (taught, joint); 0: wherever it goes."),
     ("table-rate", float, "Learning rate of the embedding table, times that of all else."),
     ("dropout", float, "Drop-out on token embeddings, 0 to 0.9."),
     ("marks", float, "Chance of vacancy-like marks around an anchor, 0 to 1."),

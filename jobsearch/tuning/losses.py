@@ -75,3 +75,18 @@ def teacher_loss(embedded: Any, cosines: Any, temperature: Any) -> Any:
     given = tf.where(itself, _NEVER, tf.matmul(embedded, embedded, transpose_b=True) / temperature)
     divergence = tf.nn.log_softmax(wanted) - tf.nn.log_softmax(given)
     return tf.reduce_mean(tf.reduce_sum(tf.nn.softmax(wanted) * divergence, axis=-1))
+
+
+def level_loss(embedded: Any, level: float) -> Any:
+    """Return ten times the squared distance of the texts' mean cosine from a level.
+
+    Every softmax over cosines stays the same when all of them fall or rise together, and without this they fall: two
+    unlike texts, and two that are alike, would be further apart after tuning than before.
+
+    Args:
+        embedded: float32 (n, dim), unit rows, n of at least 2.
+        level: the mean cosine of two of them that is wanted.
+    """
+    count = tf.cast(tf.shape(embedded)[0], tf.float32)
+    mean = (tf.reduce_sum(tf.square(tf.reduce_sum(embedded, axis=0))) - count) / (count * (count - 1))
+    return 10 * tf.square(mean - level)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobsearch.encoder.tf import tensorflow
-from jobsearch.tuning.losses import angular_loss, contrastive_loss, teacher_loss
+from jobsearch.tuning.losses import angular_loss, contrastive_loss, level_loss, teacher_loss
 from jobsearch.tuning.recipes import Recipe
 
 tf = tensorflow()
@@ -25,7 +25,8 @@ def objective(recipe: Recipe) -> tuple[Objective, tuple[Any, ...]]:
     """
 
     def follow(embedded: Any, cosines: Any) -> dict[str, Any]:
-        return {"loss": teacher_loss(embedded, cosines, recipe.temperature)}
+        loss = teacher_loss(embedded, cosines, recipe.temperature)
+        return {"loss": loss + level_loss(embedded, recipe.level) if recipe.level else loss}
 
     def contrast(embedded: Any, similarity: Any, false_negatives: Any) -> dict[str, Any]:
         anchors, others = _sides(embedded, similarity)

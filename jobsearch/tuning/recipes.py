@@ -39,6 +39,8 @@ class Recipe:
         scale: what cosines are multiplied with before the softmax (contrastive).
         temperature: what cosines are divided by before the softmax (teacher).
         near: texts of a neighbourhood in a step: one drawn from all, the others from its nearest (teacher).
+        level: mean cosine that a step's texts are held at; 0: wherever it goes, which a softmax does not see (teacher,
+            joint).
         dropout: share of the token embeddings' numbers that is zeroed in training.
         marks: chance of each of two vacancy-like marks around an anchor (see `noise`).
         slips: chance of a slip of the finger in an anchor.
@@ -72,6 +74,7 @@ class Recipe:
     near: int = 8
     pair_batch: int = 384
     pair_weight: float = 0.3
+    level: float = 0.0
     dropout: float = 0.0
     marks: float = 0.0
     slips: float = 0.0
@@ -118,6 +121,7 @@ def _check(recipe: Recipe) -> None:
     _expect("near", recipe.near, 2, min(17, recipe.batch) if recipe.loss in ("teacher", "joint") else 17)
     _expect("pair_batch", recipe.pair_batch, 2, 16_384)
     _expect("pair_weight", recipe.pair_weight, 0.001, 100)
+    _expect("level", recipe.level, 0, 0.9)
     _expect("table_rate", recipe.table_rate, 0.001, 1000)
     _expect("description_repeats", recipe.description_repeats, 0, 100)
     _expect("patience", recipe.patience, 1, 10_000)
@@ -200,10 +204,11 @@ JOINT = Recipe(
     summary="a teacher's neighbourhoods and names of one concept in every step, the embedding table trained too",
     loss="joint",
     batch=768,
-    steps=2000,
+    steps=1200,
     epochs=0,
     learning_rate=4e-4,
     scale=24.0,
+    level=0.3,
     dropout=0.1,
     marks=0.2,
     slips=0.05,

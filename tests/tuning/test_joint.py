@@ -56,7 +56,7 @@ def test_a_step_has_a_lesson_and_pairs(teacher: Teacher) -> None:
 
 
 def test_its_loss_is_that_of_both(teacher: Teacher) -> None:
-    recipe = joint(pair_weight=0.5)
+    recipe = joint(pair_weight=0.5, level=0.0)
     step = Joint(teacher, name_pairs(), recipe, seed=0).batch(0)
     vectors = HashEncoder(32).encode(step.texts)
     measure, specs = objective(recipe)
@@ -70,6 +70,19 @@ def test_its_loss_is_that_of_both(teacher: Teacher) -> None:
     assert float(found["teacher"]) == pytest.approx(float(told))
     assert float(found["pairs"]) == pytest.approx(float(paired))
     assert float(found["loss"]) == pytest.approx(float(told) + 0.5 * float(paired), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["joint", "teacher"])
+def test_it_may_hold_the_mean_cosine(loss: str, teacher: Teacher) -> None:
+    step = Joint(teacher, name_pairs(), joint(), seed=0).batch(0)
+    given = step if loss == "joint" else step.lesson
+    vectors = HashEncoder(32).encode(given.texts)
+    free, held = (
+        objective(joint(loss=loss, level=level))[0](tf.constant(vectors), *given.targets) for level in (0, 0.3)
+    )
+    told = vectors[: len(step.lesson.texts)]
+    cosines = (told @ told.T)[np.triu_indices(len(told), 1)]
+    assert float(held["loss"] - free["loss"]) == pytest.approx(10 * (float(cosines.mean()) - 0.3) ** 2, rel=1e-3)
 
 
 def test_it_is_one_stage_that_never_sees_what_is_held_out(teacher: Teacher, tmp_path: Path) -> None:
