@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 
 __all__ = ["hash_encoders", "one_tokenizer"]
 # What an error about a damaged index tells people to do.
-ADVICE = re.compile(r"run `jobsearch index (build|list)\b")
+ADVICE = re.compile(r"run `jobsearch index (build|list|rollback)\b")
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def test_a_command_says_it_in_one_line(command: str, wholes: list[Whole], capsys
         assert (code == 0) <= (not changed), (target, damage, out)
         if code:
             assert (code, out) == (1, "")
-            assert re.fullmatch(r"Error: [^\n]*run `jobsearch index (build|list)\b[^\n]*\n", err), err
+            assert re.fullmatch(r"Error: [^\n]*run `jobsearch index (build|list|rollback)\b[^\n]*\n", err), err
     assert ends[1] > 3, ends
 
 
