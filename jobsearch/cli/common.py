@@ -76,6 +76,14 @@ def hits_wanted(k: int | None, engine: JobSearch, kind: str) -> int:
     return max(1, min(_DEFAULT_HITS, engine.opened.labels.concepts(one_kind(kind))))
 
 
+def languages_option(command: Command) -> Command:
+    """Add `--language`, several times if wanted, as `languages`."""
+    text = "Only this language; may be repeated."
+    return click.option("--language", "languages", callback=read_language, multiple=True, metavar="CODE", help=text)(
+        command
+    )
+
+
 def print_json(value: Any, indent: int | None = 2) -> None:
     """Print a value as JSON on stdout; `indent=None` gives one line."""
     # Where stdout is not UTF-8 some letters would come out as question marks: escaped, they all come through.

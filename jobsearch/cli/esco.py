@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, read_language, show_progress
+from jobsearch.cli.common import json_option, languages_option, print_json, read_language, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.taxonomy.model import Taxonomy
@@ -28,14 +28,7 @@ def esco() -> None:
 @esco.command("import")
 @click.argument("path")
 @click.option("--name", metavar="NAME", help="Name to keep it under. Default: from version and languages.")
-@click.option(
-    "--language",
-    "languages",
-    callback=read_language,
-    multiple=True,
-    metavar="CODE",
-    help="Only this language; may be given several times.",
-)
+@languages_option
 @click.option("--no-use", is_flag=True, help="Keep it, but go on using the present taxonomy.")
 @json_option
 def import_command(path: str, name: str | None, languages: tuple[str, ...], no_use: bool, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsearch.cli.common import json_option, print_json, read_language, show_progress
+from jobsearch.cli.common import json_option, languages_option, print_json, show_progress
 from jobsearch.cli.pairs_teacher import ask_teacher
 
 if TYPE_CHECKING:
@@ -39,14 +39,7 @@ _KINDS = {
 @click.option("--unrelated", type=int, metavar="N", help="Unrelated names, 0.5. Default: as many as all above.")
 @click.option("--hard", type=int, default=0, metavar="N", help="Unrelated, yet near for the encoder. Default: none.")
 @click.option("--graded", is_flag=True, help="Add finer grades, 0.5319 to 0.6667: ISCO distance, skills, hierarchy.")
-@click.option(
-    "--language",
-    "languages",
-    callback=read_language,
-    multiple=True,
-    metavar="CODE",
-    help="Only this language; may be repeated.",
-)
+@languages_option
 @click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to use. Default: the one in use.")
 @click.option(
     "--encoder",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from jobsearch.cli.building import build, build_options
-from jobsearch.cli.common import json_option, print_json, read_language, say, show_progress
+from jobsearch.cli.common import json_option, languages_option, print_json, say, show_progress
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
@@ -68,14 +68,7 @@ def _recipe_options(command: Command) -> Command:
 )
 @click.option("--case", metavar="CASE", help="keep, lower or lower-caps. Default: what suits the languages.")
 @click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to train on. Default: the one in use.")
-@click.option(
-    "--language",
-    "languages",
-    callback=read_language,
-    multiple=True,
-    metavar="CODE",
-    help="Only this language; may be repeated.",
-)
+@languages_option
 @click.option("--validation", default=0.1, show_default=True, metavar="SHARE", help="Share of concepts to hold out.")
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Equal seeds give equal weights.")
 @click.option("--sts", "sts_path", metavar="FILE", help="STS pairs to check general ability with.")

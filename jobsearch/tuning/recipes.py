@@ -91,6 +91,11 @@ class Recipe:
     def __post_init__(self) -> None:
         _check(self)
 
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it cannot do without a teacher."""
+        return self.loss in ("teacher", "joint")
+
     def steps_of(self, steps_per_epoch: int) -> int:
         """Return the steps asked for, where a pass over the data takes so many."""
         return self.steps or self.epochs * steps_per_epoch
@@ -118,7 +123,7 @@ def _check(recipe: Recipe) -> None:
     _expect("scale", recipe.scale, 1, 200)
     _expect("temperature", recipe.temperature, 0.005, 1)
     _expect("batch", recipe.batch, 2, 16_384)
-    _expect("near", recipe.near, 2, min(17, recipe.batch) if recipe.loss in ("teacher", "joint") else 17)
+    _expect("near", recipe.near, 2, min(17, recipe.batch) if recipe.needs_teacher else 17)
     _expect("pair_batch", recipe.pair_batch, 2, 16_384)
     _expect("pair_weight", recipe.pair_weight, 0.001, 100)
     _expect("level", recipe.level, 0, 0.9)

@@ -67,7 +67,7 @@ def plan_stages(
         lessons = Lessons(shown, taught, seed)
         run = RunDirectory(runs / f"{name}{TAUGHT_RUN}")
         stages.append(Stage("learning from the teacher", taught, lessons, shown.digest, recipe.taught, run))
-    if recipe.loss not in ("teacher", "joint"):
+    if not recipe.needs_teacher:
         batches = Batches(pairs.training, recipe, seed)
         weight = 1.0 if teacher is None else 1 - recipe.taught
         stages.append(Stage("training", recipe, batches, pairs.digest, weight, RunDirectory(runs / name)))
@@ -171,7 +171,7 @@ def mean_weights(weights: list[Arrays], shares: list[float]) -> Arrays:
 
 def teacher_record(teacher: Teacher | None, stages: list[Stage], outcomes: list[Outcome]) -> dict[str, Any]:
     """Return what the record says of the teacher, nothing where there was none."""
-    if teacher is None or stages[0].recipe.loss not in ("teacher", "joint"):
+    if teacher is None or not stages[0].recipe.needs_teacher:
         return {}
     stage, outcome = stages[0], outcomes[0]
     return {
