@@ -40,9 +40,9 @@ _TOKEN_ROW = arch.TOKEN_WIDTH + (len(arch.ORDERS) + sum(arch.ORDERS)) * arch.BRA
 # Calls with at most so many distinct tokens, which queries are, remember their rows: 15 KB each, 31 MB in all.
 _REMEMBER_TOKENS = 64
 _MOST_REMEMBERED = 2048
-# BLAS rounds products of one or two rows another way than those of more: what is remembered must not depend on which
-# tokens happened to be new together.
-_LEAST_TOGETHER = 3
+# BLAS rounds the product of a row by how many rows there are and, on some processors, by the row's place among them;
+# four are one tile of every OpenBLAS kernel. What is remembered must not depend on which tokens were new together.
+_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,10 @@ class LeanEncoder(WeightSetEncoder):
             if len(known) + len(missing) > _MOST_REMEMBERED:
                 # Emptied whole: calls under way in other threads keep the dictionary that they began with.
                 known = self._known = {token: known[token] for token in wanted if token in known}
-            computed = self._tokens(np.resize(missing, max(len(missing), _LEAST_TOGETHER)))
-            # Copied, so that a row does not keep those beside it in memory.
-            known.update(zip(missing, map(np.copy, computed), strict=False))
+            for start in range(0, len(missing), _TOGETHER):
+                tokens = missing[start : start + _TOGETHER]
+                # Copied, so that a row does not keep those beside it in memory.
+                known.update(zip(tokens, map(np.copy, self._tokens(np.resize(tokens, _TOGETHER))), strict=False))
         table = np.zeros((len(wanted) + 1, _TOKEN_ROW), np.float32)
         np.stack([known[token] for token in wanted], out=table[:-1])
         return table

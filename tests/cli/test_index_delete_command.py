@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import time
 from pathlib import Path
 
 import pytest
 from cli_home import linked_copy
-from cli_process import Cli, Result, command, environment, error_of
+from cli_process import Cli, Result, error_of
+from cli_terminal import terminal
 
 from jobsearch.cli.common import disk_size
 
@@ -57,30 +56,22 @@ def test_without_a_terminal_it_is_said_what_would_go(home: Path, cli: Cli, own: 
     assert own.is_dir()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a terminal")
-@pytest.mark.parametrize(("answer", "gone"), [(b"n\n", False), (b"\n", False), (b"y\n", True), (b"\x03", False)])
-def test_at_a_terminal_it_asks(home: Path, own: Path, answer: bytes, gone: bool) -> None:
-    import pty
-
-    process, terminal = pty.fork()
-    if not process:
-        os.execvpe(command()[0], command("index", "delete", own.name), environment(home))
-    said, end = b"", time.monotonic() + 60
-    while b"[y/N]" not in said and time.monotonic() < end:
-        said += os.read(terminal, 4096)
-    assert own.is_dir()
-    os.write(terminal, answer)
-    try:
-        while part := os.read(terminal, 4096):
-            said += part
-    except OSError:  # how a terminal ends
-        pass
-    os.close(terminal)
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    assert code == (130 if answer == b"\x03" else 0), said
+@pytest.mark.parametrize(("answer", "gone"), [("n\r", False), ("\r", False), ("y\r", True)])
+def test_at_a_terminal_it_asks(home: Path, own: Path, answer: str, gone: bool) -> None:
+    with terminal(home, "index", "delete", own.name) as asking:
+        asking.wait_for("Delete it? [y/N]")
+        assert own.is_dir()
+        asking.press(answer)
+        assert asking.leave() == 0
     assert own.is_dir() is not gone
-    if code == 0:
-        assert ("is deleted" if gone else "Nothing was deleted.") in said.decode()
+    assert ("is deleted" if gone else "Nothing was deleted.") in asking.shown
+
+
+def test_what_is_interrupted_before_an_answer_stays(home: Path, own: Path) -> None:
+    with terminal(home, "index", "delete", own.name) as asking:
+        asking.wait_for("Delete it? [y/N]")
+        assert asking.interrupt_until_it_leaves() == 130
+    assert own.is_dir()
 
 
 def test_what_searches_open_goes_only_by_force(home: Path, cli: Cli) -> None:
