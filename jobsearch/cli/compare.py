@@ -86,14 +86,9 @@ def read_queries(path: Path) -> tuple[list[str], dict[str, str]]:
         QueryError: the file cannot be read, or a CSV has no column `query`.
     """
     from jobsearch.errors import QueryError
+    from jobsearch.utf8 import read
 
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise QueryError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise QueryError(f"{path} cannot be read ({error.strerror}); name a file with queries") from error
-    lines = text.splitlines()
+    lines = read(path, "name a file with queries", QueryError).splitlines()
     header = [cell.strip().lower() for cell in next(csv.reader(lines[:1]), [])]
     if path.suffix.lower() != ".csv" and header != ["query", "uri"]:
         return [line.strip() for line in lines if line.strip()], {}

@@ -8,6 +8,7 @@ import click
 
 from jobsearch.cli.common import print_json, show_progress
 from jobsearch.errors import TuningError
+from jobsearch.utf8 import read
 
 
 def ask_teacher(
@@ -51,12 +52,7 @@ def ask_teacher(
 
 
 def _read_texts(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise TuningError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise TuningError(f"{path} cannot be read ({error.strerror}); name a file with one text a line") from error
+    lines = read(path, "name a file with one text a line", TuningError).splitlines()
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise TuningError(f"{path} holds no texts; write one a line")

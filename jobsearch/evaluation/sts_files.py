@@ -15,10 +15,11 @@ import numpy as np
 import jobsearch
 from jobsearch.errors import EvaluationError
 from jobsearch.evaluation.sts import HIGHEST_SCORE, StsSet
-from jobsearch.evaluation.text_files import MOST_BYTES, decode, read_text
+from jobsearch.evaluation.text_files import MOST_BYTES, read_text
 from jobsearch.files import write_atomically
 from jobsearch.home import data_directory
 from jobsearch.progress import Progress, silent
+from jobsearch.utf8 import decode
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("dev", "test", "train")
@@ -47,7 +48,7 @@ def read_sts(path: Path, split: Split | None = None) -> StsSet:
     if is_archive(path):
         member = f"sts-{split or 'dev'}.csv"
         place = f"{path}: {member}"
-        return _parse(f"sts-{split or 'dev'}", place, decode(place, _member(path, member)))
+        return _parse(f"sts-{split or 'dev'}", place, decode(_member(path, member), place, EvaluationError))
     if split is not None:
         raise EvaluationError(f"{path} is one file, not the STS archive, so it has no {split} part; leave out --split")
     return _parse(path.stem, str(path), read_text(path))

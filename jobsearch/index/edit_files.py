@@ -12,6 +12,7 @@ from jobsearch.index.edits import Edit, own_uri
 from jobsearch.index.gate import Gate
 from jobsearch.taxonomy.labels import clean_label
 from jobsearch.taxonomy.model import KINDS, Kind
+from jobsearch.utf8 import read
 
 COLUMNS = ("label", "uri", "kind", "language", "preferred", "isco_group")
 _YES = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
@@ -84,12 +85,7 @@ def _kind(place: str, value: str) -> Kind | None:
 
 def _read(path: Path, required: tuple[str, ...], known: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """Return (number, cells by column) of each row that is not blank; the header is row 1."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise IndexingError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise IndexingError(f"{path} cannot be read ({error.strerror or error}); check the path") from error
+    text = read(path, "check the path", IndexingError)
     try:
         table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), strict=True)]
     except csv.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import itertools
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO, Literal, cast
 from jobsearch.errors import MatchingError
 from jobsearch.matching.batches import Batch, CsvBatch, JsonBatch, ParquetBatch
 from jobsearch.matching.matcher import COLUMNS
+from jobsearch.utf8 import decode
 
 Format = Literal["csv", "jsonl", "parquet"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -24,8 +26,6 @@ _SHEETS = (".xlsx", ".xls", ".ods")
 STREAM = "-"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DEFAULT_COLUMN = "title"
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _HEAD = 1 << 16
 
 
@@ -175,18 +175,7 @@ class Source(ABC):
     def _decoded(self, lines: Iterable[bytes]) -> Iterator[str]:
         """Yield lines as text, without a byte-order mark."""
         for number, line in enumerate(lines, start=1):
-            if number == 1 and line.startswith(_UTF16):
-                raise MatchingError(
-                    f'{self.name} is UTF-16 (Excel\'s "Unicode text"), expected UTF-8; save it as "CSV UTF-8", or '
-                    "convert it with `iconv -f UTF-16 -t UTF-8`"
-                )
-            try:
-                yield (line.removeprefix(_BOM) if number == 1 else line).decode()
-            except UnicodeDecodeError as error:
-                raise MatchingError(
-                    f"{self.name}, line {number} is not UTF-8 (byte {line[error.start]:#04x} at {error.start + 1}); "
-                    "save the file as UTF-8"
-                ) from error
+            yield decode(line, self.name, MatchingError, line=number)
 
 
 class CsvSource(Source):
@@ -220,7 +209,7 @@ class CsvSource(Source):
             _, header = next(rows, (1, []))
             # Of the header's last line: a line break within a cell, as Alt-Enter makes it, says nothing of the rows.
             self.line_end = "\r\n" if last.endswith(b"\r\n") else "\n"
-            self.bom = _BOM if first.startswith(_BOM) else b""
+            self.bom = codecs.BOM_UTF8 if first.startswith(codecs.BOM_UTF8) else b""
             if self.is_stream:
                 self._stream = rows
         if not header:

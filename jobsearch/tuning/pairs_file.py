@@ -5,7 +5,6 @@ Held-out pairs stand beside it, in `<name>.validation.csv`, so that training by 
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from jobsearch.files import storage_errors, write_atomically
 from jobsearch.taxonomy.labels import clean_label
 from jobsearch.tuning.pair import Pair, PairSet
 from jobsearch.tuning.text_groups import group_texts, hold_out
+from jobsearch.utf8 import read
 
 COLUMNS = ("base", "ref", "similarity")
 FEWEST_ROWS = 20  # two batches of the tutorial's and something to validate on
@@ -115,7 +115,9 @@ def _table(pairs: Iterable[Pair]) -> bytes:
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(
+        io.StringIO(read(path, f"give a CSV file with {','.join(COLUMNS)}", TuningError), newline=""), strict=True
+    )
     line = 1
     places: list[int] = []
     width = 0
@@ -142,22 +144,6 @@ def _rows(path: Path) -> Iterator[_Row]:
             yield _row(path, line, [cells[place] for place in places])
     if not places:
         raise TuningError(f"{path} is empty, expected the columns {','.join(COLUMNS)}; give another file")
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise TuningError(f"cannot read {path}: {reason}; give a CSV file with {','.join(COLUMNS)}") from error
-    content = content.removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise TuningError(
-            f"{path} line {line}: byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
-        ) from None
 
 
 def _places(path: Path, line: int, header: Sequence[str]) -> list[int]:

@@ -350,7 +350,7 @@ def test_an_unknown_encoder(compared_home: Path, cli: Cli) -> None:
     ("name", "content", "says"),
     [
         ("a.txt", None, "cannot be read (No such file or directory); name a file with queries"),
-        ("a.txt", b"nurse\n\xff\n", "is not UTF-8 (byte 6); save it as UTF-8"),
+        ("a.txt", b"nurse\n\xff\n", "line 2 is not UTF-8 (byte 0xff at 1); save the file as UTF-8"),
         ("a.txt", b" \n\n", "holds no queries; write one a line"),
         ("a.csv", b"title,uri\nnurse,x\n", "has the columns title, uri; expected query, and uri if known"),
         ("a.csv", b"", "has the columns none; expected query, and uri if known"),

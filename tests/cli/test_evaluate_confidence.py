@@ -47,7 +47,10 @@ def test_json_has_the_promised_schema(session_home: Path, cli: Cli, titles: Path
     ("arguments", "says"),
     [
         (["none.csv"], "none.csv does not exist; expected a CSV file with the columns vacancyTitle,conceptUri"),
-        (["{titles}", "--off-topic", "none.csv"], "cannot read none.csv (No such file or directory); check the path"),
+        (
+            ["{titles}", "--off-topic", "none.csv"],
+            "none.csv cannot be read (No such file or directory); check the path",
+        ),
         (["{titles}", "--mode", "letters"], "mode is 'letters', expected one of meaning, words, both"),
         (["{titles}", "--kind", "job"], "kind is 'job', expected one of occupation, skill, all"),
     ],

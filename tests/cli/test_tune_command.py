@@ -137,7 +137,7 @@ def test_the_tutorial_on_its_own_pairs(home: Path, cli: Cli, seed_pairs: Path) -
         (("--validation", "nan"), "validation share is nan, expected 0 to 0.5"),
         (("--taxonomy", "other"), "no taxonomy 'other'; expected one of esco-en, vacancies; "),
         (("--language", "de"), "vacancies has no labels in de, expected some of en"),
-        (("--pairs", "no.csv"), "cannot read no.csv: No such file or directory"),
+        (("--pairs", "no.csv"), "no.csv cannot be read (No such file or directory)"),
         (("--sts", "no.csv"), "no.csv does not exist"),
         (
             ("--base", "other"),

@@ -286,7 +286,7 @@ def test_the_case_setting_suits_the_taxonomys_languages(
         (["retrieval", "titles.csv", "--taxonomy", "absent"], 1, "no taxonomy 'absent'"),
         (["retrieval", "absent"], 1, "absent does not exist; expected a CSV file"),
         (["similarity", "cook"], 1, "a similarity matrix of 1 titles; name at least 2"),
-        (["similarity", "--file", "absent.txt"], 1, "cannot read absent.txt (No such file or directory)"),
+        (["similarity", "--file", "absent.txt"], 1, "absent.txt cannot be read (No such file or directory)"),
         (["similarity", "--measure", "euclid"], 2, "'euclid' is not one of 'angular', 'cosine'"),
     ],
 )

@@ -93,7 +93,7 @@ def test_the_benchmarks_archive(put: Callable[[bytes], Path], mode: str) -> None
         (CSV + b"a,b,nan\n", r"row 3: score is nan, expected 0 to 5"),
         (CSV[: CSV.index(b"\n")], r"has 1 rows, expected at least 2"),
         (b"", r"has 0 rows, expected at least 2"),
-        (CSV + "Köchin,b,1\n".encode("latin-1"), r"row 3: byte 0xf6 is not UTF-8; save the file as UTF-8"),
+        (CSV + "Köchin,b,1\n".encode("latin-1"), r"line 3 is not UTF-8 \(byte 0xf6 at 2\); save the file as UTF-8"),
         (CSV + b'"open,b,1\n', r"row 3: unexpected end of data; expected 3: sentence1"),
         (
             b"g\tf\t2015\t1\t5.0\tonly one\n" + TAB,

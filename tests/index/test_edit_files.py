@@ -162,8 +162,8 @@ def test_a_file_without_labels_is_refused(file: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"label\nx\n\xff\n", r"is not UTF-8 (byte 8); save it as UTF-8"),
-        ("label\nx\n".encode("utf-16"), "is not UTF-8 (byte 0); save it as UTF-8"),
+        (b"label\nx\n\xff\n", r"line 3 is not UTF-8 (byte 0xff at 1); save the file as UTF-8"),
+        ("label\nx\n".encode("utf-16"), "is UTF-16 (Excel's"),
         (b'label\n"x\n', "is no CSV (unexpected end of data)"),
         (b'label\n"x"y\n', "is no CSV (',' expected after '\"')"),
     ],

@@ -155,7 +155,7 @@ def test_a_delimiter_may_be_named(tmp_path: Path, delimiter: str, content: str) 
         ("title\na, b\n", r"FILE, row 2 has 2 cells for 1 columns, .* name another one with --delimiter"),
         ('title,x\na,1\n"b,2\nc,3\n', r"FILE: the row that begins in line 3 is no CSV \(unexpected end of data\); .*"),
         ('title,x\n"a"b,1\n', r"FILE: the row that begins in line 2 is no CSV .*"),
-        (b"title,x\na,1\nB\xe4cker,2\n", r"FILE, line 3 is not UTF-8 \(byte 0xe4 at 2\); save the file as UTF-8"),
+        (b"title,x\na,1\nB\xe4cker,2\n", r"FILE line 3 is not UTF-8 \(byte 0xe4 at 2\); save the file as UTF-8"),
         (
             "\ufefftitle,x\r\n".encode("utf-16-le"),
             r"FILE is UTF-16 \(Excel's \"Unicode text\"\), expected UTF-8; save it as \"CSV UTF-8\", or convert .*",
@@ -221,7 +221,7 @@ def test_json_lines_as_they_are_written(tmp_path: Path) -> None:
         ('{"title": "a"}\n["a"]\n', r"FILE, line 2 is '\[\"a\"\]', expected a JSON object"),
         ('{"title": "a"}\n\n{"title": 7}\n', r"FILE, line 3: 'title' is 7, expected a text or null"),
         ('{"title": ["a"]}\n', r"FILE, line 1: 'title' is \[\"a\"\], expected a text or null"),
-        (b'{"title": "\xe4"}\n', r"FILE, line 1 is not UTF-8 \(byte 0xe4 at 12\); .*"),
+        (b'{"title": "\xe4"}\n', r"FILE line 1 is not UTF-8 \(byte 0xe4 at 12\); .*"),
         ('{"title": "a"}\r\n'.encode("utf-16"), r"FILE is UTF-16 .*"),
         ('{"title": "a"}\n{"title": "b", "match_kind": 1}\n', r"FILE, line 2 has the key 'match_kind' already; .*"),
         ('{"a": "x", "b": "y"}\n', r"FILE has the columns a, b; say with --column which holds the titles"),

@@ -181,9 +181,12 @@ def test_similarities_at_the_edges(file: Callable[[str], Path]) -> None:
         (HEADER + GOOD + '"a,b,0.5\n' + GOOD, "line 32: unexpected end of data"),
         (HEADER + GOOD + '"a"x,b,0.5\n', "line 32: ',' expected after '\"'"),
         (HEADER + GOOD + f"{'x' * 200_000},b,0.5\n", "line 32: field larger than field limit"),
-        ((HEADER + GOOD).encode() + b"b\xe4cker,b,0.5\n", "line 32: byte 0xe4 is not UTF-8; save the file as UTF-8"),
-        (b"\xef\xbb\xbf" + (HEADER + GOOD).encode() + b"b\xe4cker,b,0.5\n", "line 32: byte 0xe4 is not UTF-8"),
-        ((HEADER + GOOD).encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
+        (
+            (HEADER + GOOD).encode() + b"b\xe4cker,b,0.5\n",
+            "line 32 is not UTF-8 (byte 0xe4 at 2); save the file as UTF-8",
+        ),
+        (b"\xef\xbb\xbf" + (HEADER + GOOD).encode() + b"b\xe4cker,b,0.5\n", "line 32 is not UTF-8 (byte 0xe4 at 2)"),
+        ((HEADER + GOOD).encode("utf-16"), 'is UTF-16 (Excel\'s "Unicode text"), expected UTF-8'),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_line(
@@ -200,7 +203,7 @@ def test_what_cannot_be_used_is_refused_with_the_line(
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(TuningError, match=r"cannot read .*none\.csv: No such file or directory; give a CSV file"):
+    with pytest.raises(TuningError, match=r"none\.csv cannot be read \(No such file or directory\); give a CSV file"):
         read_pairs(tmp_path / "none.csv")
     with pytest.raises(TuningError, match="Is a directory"):
         read_pairs(tmp_path)
