@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from jobsearch.cli.compare import compare
 from jobsearch.cli.doctor import doctor
 from jobsearch.cli.esco import esco
 from jobsearch.cli.evaluate import evaluate
+from jobsearch.cli.groups import HelpfulGroup
 from jobsearch.cli.index import index
 from jobsearch.cli.match import match
 from jobsearch.cli.models import models
@@ -36,30 +36,8 @@ _INSTEAD_OF_ENCODER = {
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-class _Group(click.Group):
-    """A group that suggests the right command for a mistyped one, and takes `help COMMAND` for `COMMAND --help`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args[:1] == ["help"]:
-            args = [*args[1:], "--help"]
-        return super().parse_args(ctx, args)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            if close:
-                hint = f"did you mean `jobsearch {close[0]}`?"
-            else:
-                hint = f'to search for it, type `jobsearch search "{args[0]}"`'
-            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx) from None
-
-
 @click.group(
-    cls=_Group,
+    cls=HelpfulGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from jobsearch.cli.common import json_option, languages_option, print_json, read_language, show_progress
+from jobsearch.cli.groups import HelpfulGroup
 
 if TYPE_CHECKING:
     from jobsearch.taxonomy.model import Taxonomy
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def esco() -> None:
     """Import or download ESCO, and show what is loaded.
 

@@ -10,6 +10,7 @@ import click
 
 from jobsearch.cli.common import json_option, kind_named, print_json, read_language, show_progress, write_output
 from jobsearch.cli.evaluate_confidence import confidence
+from jobsearch.cli.groups import HelpfulGroup
 from jobsearch.errors import StorageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _one_kind(context: click.Context, parameter: click.Parameter, value: str) ->
     return kind
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def evaluate() -> None:
     """Measure encoders, compare two, and follow the figures.
 

@@ -8,6 +8,7 @@ import click
 
 from jobsearch.cli.building import build, build_options, gate_options, index_directory
 from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.groups import HelpfulGroup
 from jobsearch.cli.index_delete import delete
 from jobsearch.cli.index_edit import add, export, remove
 from jobsearch.cli.index_push import push
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from jobsearch.index.versions import IndexDirectory
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def index() -> None:
     """Build, edit, check, roll back, delete, export and push indexes.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from jobsearch.cli.common import json_option, print_json
+from jobsearch.cli.groups import HelpfulGroup
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def models() -> None:
     """List, show and delete tuned encoders.
 

@@ -100,7 +100,11 @@ def test_no_command_is_cut_short_where_it_is_listed(path: str) -> None:
 
 @pytest.mark.parametrize("path", TREE, ids=lambda path: path or "jobsearch")
 def test_help_may_be_typed_as_a_command(cli: Cli, tmp_path: Path, path: str) -> None:
-    assert cli(tmp_path, "help", *path.split()) == cli(tmp_path, *path.split(), "-h")
+    *group, last = path.split() or [""]
+    expected = cli(tmp_path, *path.split(), "-h")
+    assert cli(tmp_path, "help", *path.split()) == expected
+    if group:  # within it, too
+        assert cli(tmp_path, *group, "help", last) == expected
 
 
 def test_every_command_that_reports_has_json() -> None:
