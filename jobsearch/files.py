@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from jobsearch.errors import StorageError
 
 _ELSEWHERE = "set JOBSEARCH_HOME, or the option that named it, to a place that can be written"
+# How `tempfile.mkdtemp` continues the names that `new_directory` begins.
+_ASIDE = re.compile(r"\..+-[a-z0-9_]{8}")
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
@@ -109,6 +112,13 @@ def new_directory(target: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
+
+
+def left_aside(folder: Path) -> Iterator[Path]:
+    """Find in `folder` and below what `new_directory` has not given its name: by a process at work, or a killed one."""
+    for path in sorted(folder.rglob(".*-*")):
+        if path.is_dir() and not path.is_symlink() and _ASIDE.fullmatch(path.name):
+            yield path
 
 
 def write_atomically(target: Path, content: bytes) -> None:

@@ -77,6 +77,7 @@ def examine() -> Iterator[Finding]:
     yield from _tuned()
     yield from _runs()
     yield from _indexes()
+    yield from _left_aside()
 
 
 def _python() -> Finding:
@@ -210,3 +211,12 @@ def _indexes() -> Iterator[Finding]:
             yield Finding(what, "note", f"{seen}; its taxonomy has changed since", step)
         else:
             yield Finding(what, "ok", seen)
+
+
+def _left_aside() -> Iterator[Finding]:
+    from jobsearch.files import folder_size, left_aside
+    from jobsearch.home import data_directory, indexes_directory
+
+    for folder in (*left_aside(data_directory()), *left_aside(indexes_directory())):
+        seen = f"half-written, {disk_size(folder_size(folder))} in {folder}; nothing reads it"
+        yield Finding("Left by a kill", "note", seen, "unless something is being written there now, remove it")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from cli_home import ENGLISH, linked_copy, replace_file
-from cli_process import Cli, shape
+from cli_process import Cli, environment, shape
 
 from jobsearch.encoder.shipped import DELTA
 from jobsearch.errors import EncoderError
@@ -154,6 +156,26 @@ def test_runs_that_are_not_at_their_end(cli: Cli, tmp_path: Path, monkeypatch: p
     found = findings(cli, tmp_path)["Unfinished run mine"]
     assert found["state"] == "note"
     assert "state.json cannot be read (" in found["seen"] and f"; remove {run} to begin anew; 2.3 MB" in found["seen"]
+
+
+@pytest.mark.parametrize("inside", ["data/models", "data/taxonomies", "indexes/mine/versions"])
+def test_what_a_kill_left(cli: Cli, tmp_path: Path, inside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch)
+    (tmp_path / inside).mkdir(parents=True)
+
+    program = (
+        "import os, sys; from pathlib import Path; from jobsearch.files import new_directory\n"
+        "with new_directory(Path(sys.argv[1])) as aside:\n"
+        "    (aside / 'weights.safetensors').write_bytes(bytes(2_300_000))\n"
+        "    os._exit(9)"
+    )
+    killed = [sys.executable, "-c", program, str(tmp_path / inside / "tuned-1")]
+    assert subprocess.run(killed, env=environment(tmp_path), check=False).returncode == 9
+    (aside,) = (tmp_path / inside).iterdir()
+    found = findings(cli, tmp_path)["Left by a kill"]
+    assert found["state"] == "note"
+    assert found["seen"] == f"half-written, 2.3 MB in {aside}; nothing reads it"
+    assert found["next_step"] == "unless something is being written there now, remove it"
 
 
 def test_nothing_there_yet(cli: Cli, tmp_path: Path) -> None:
