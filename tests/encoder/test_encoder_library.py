@@ -37,6 +37,7 @@ def test_the_default_is_the_packaged_use_lower_cased(base_weights: WeightSet) ->
     assert find_encoder("use", "keep").fingerprint == base_weights.fingerprint
 
 
+@pytest.mark.slow
 def test_by_name_by_directory_and_by_case(base_weights: WeightSet, home: Path) -> None:
     assert model_names() == []
     assert models_directory() == home / "data" / "models"

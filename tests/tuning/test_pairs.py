@@ -92,6 +92,7 @@ def builtin_pairs() -> tuple[PairSet, Split]:
     return made(builtin(), validation=0.1, names=20_000, unrelated=20_000, graded=True)
 
 
+@pytest.mark.slow
 def test_the_built_in_data(builtin_pairs: tuple[PairSet, Split]) -> None:
     pairs, split = builtin_pairs
     check(pairs, split, builtin())
@@ -216,6 +217,7 @@ def test_unrelated_pairs_compare_with_descriptions_too() -> None:
     assert any(pair.base_group.startswith(skill(0)[:-4]) for pair in found)
 
 
+@pytest.mark.slow
 def test_unrelated_pairs_share_no_telling_word(builtin_pairs: tuple[PairSet, Split]) -> None:
     shared = set()
     for pair in of(builtin_pairs[0], "unrelated"):

@@ -60,6 +60,7 @@ def test_json(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(read_pairs(out).validation) == sum(record["counts"]["validation"].values())
 
 
+@pytest.mark.slow
 def test_the_built_in_taxonomy_is_the_default(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         run(["pairs", "--out", str(out), "--names", "100", "--unrelated", "50", "--descriptions", "7", "--json"]) == 0

@@ -87,6 +87,7 @@ def test_few_skills_make_no_neighbours() -> None:
     assert related.related("a", "b")
 
 
+@pytest.mark.slow
 def test_overlaps_of_the_built_in_data_against_pairwise_ones() -> None:
     related = Relatedness(builtin())
     known = sorted({relation.occupation_uri for relation in builtin().relations_within})
