@@ -2,10 +2,12 @@
 
     python tests/benchmarks/recipes.py --shared ../shared/data --variant default --variant scale=16,dropout=0
     python tests/benchmarks/recipes.py --shared ../shared/data --ablations [--teacher teacher.safetensors]
+    python tests/benchmarks/recipes.py --shared ../shared/data --encoder use --encoder use-jobs
 
 A variant is `default`, `tutorial`, or values of the default recipe to change. Each takes some minutes on two cores.
 --ablations leaves one ingredient of the default recipe out after the other; with --teacher (`jobsearch pairs
---teacher`) the recipe with one comes first.
+--teacher`) the recipe with one comes first. --encoder tunes nothing: it measures encoders at hand, by meaning and by
+words too.
 Training data: the taxonomy in use (`jobsearch esco use`), or --pairs. Titles are looked up among the official
 occupations under --shared, with all their labels. The gate's verdict is printed, and obeyed by nothing here.
 """
@@ -27,6 +29,7 @@ from jobsearch.evaluation.retrieval import evaluate_retrieval
 from jobsearch.evaluation.retrieval_files import read_melo, read_titles
 from jobsearch.evaluation.sts import evaluate_sts
 from jobsearch.evaluation.sts_files import read_sts
+from jobsearch.lexical.fusion import Mode
 from jobsearch.taxonomy.bundle import read_bundle
 from jobsearch.taxonomy.library import active_name, find_taxonomy
 from jobsearch.tuning.data import recipe_pairs
@@ -64,7 +67,7 @@ def _value(kind: type, text: str) -> object:
     return float(text) if kind is type(None) else kind(text)
 
 
-def measures(shared: Path) -> Callable[[Encoder], Figures]:
+def measures(shared: Path) -> Callable[[Encoder, Mode], Figures]:
     """Return what measures an encoder on all sets."""
     sts = {language: read_sts(shared / "stsb" / f"stsb-{language}-dev.csv") for language in ("en", "de", "fr")}
     sets = {
@@ -74,10 +77,10 @@ def measures(shared: Path) -> Callable[[Encoder], Figures]:
     official, _ = read_bundle(shared / "esco-1.2-en")
     titles = read_titles(shared / "retrieval" / "jobbert-val" / "titles.csv", official, alternatives=True)
 
-    def measure(encoder: Encoder) -> Figures:
+    def measure(encoder: Encoder, mode: Mode) -> Figures:
         found = {f"STS {name}": float(evaluate_sts(encoder, pairs).metrics["pearson"]) for name, pairs in sts.items()}
-        found |= {name: float(evaluate_retrieval(encoder, one).metrics["mrr"]) for name, one in sets.items()}
-        metrics = evaluate_retrieval(encoder, titles).metrics
+        found |= {name: float(evaluate_retrieval(encoder, one, mode=mode).metrics["mrr"]) for name, one in sets.items()}
+        metrics = evaluate_retrieval(encoder, titles, mode=mode).metrics
         return found | {"titles": metrics["mrr"], "R@5": metrics["recall@5"], "R@10": metrics["recall@10"]}
 
     return measure
@@ -88,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True, help="folder with stsb, retrieval and esco-1.2-en")
     parser.add_argument("--variant", action="append", default=[], help="may be given several times")
+    parser.add_argument("--encoder", action="append", default=[], help="measure this one; may be given several times")
     parser.add_argument("--ablations", action="store_true", help="the default recipe, and without each ingredient")
     parser.add_argument("--teacher", type=Path, help="what a stronger encoder sees: one more row")
     parser.add_argument("--pairs", type=Path)
@@ -96,9 +100,15 @@ def main() -> None:
     if not (arguments.shared / "stsb").is_dir():
         raise SystemExit(f"{arguments.shared} has no folder stsb; name the folder of the evaluation data with --shared")
     measure = measures(arguments.shared)
+    if arguments.encoder:
+        for number, name in enumerate(arguments.encoder):
+            encoder = find_encoder(name)
+            print_row((name, measure(encoder, "meaning"), ""), header=not number)
+            print_row((f"{name}, words too", measure(encoder, "both"), ""))
+        return
     general = general_check(arguments.shared / "stsb" / "stsb-en-dev.csv")
     case = default_case(find_taxonomy().languages)
-    rows = [("base", measure(find_encoder("use", case)), "")]
+    rows = [("base", measure(find_encoder("use", case), "meaning"), "")]
     print_row(rows[0], header=True)
     variants = [*arguments.variant, *(ABLATIONS if arguments.ablations else ())] or ["default"]
     for variant in [*([TAUGHT] if arguments.teacher else ()), *variants]:
@@ -124,7 +134,7 @@ def main() -> None:
             gate, share = tuned.gate, tuned.record["share"]
             note = f"held-out {gate.mrr_base:.3f} to {gate.mrr_tuned:.3f}, {gate.verdict}, share {share:g}"
             note += f", {seconds:.0f} s"
-            print_row((variant, measure(open_encoder(tuned.directory)), note))
+            print_row((variant, measure(open_encoder(tuned.directory), "meaning"), note))
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
 
 
