@@ -165,7 +165,7 @@ def alike(found: str, known: str) -> bool:
     return _SCORE.sub("", found) == _SCORE.sub("", known) and bool(np.abs(scores[0] - scores[1]).max() < 2e-6)
 
 
-_SCORE = re.compile(r'"score": ([-+.0-9e]+)')
+_SCORE = re.compile(r'"(?:score|cosine|words|confidence)": ([-+.0-9e]+)')
 
 
 def answers(engine: JobSearch) -> str:
