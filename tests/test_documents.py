@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import importlib.util
 import os
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
-from transcripts import ROOT, agrees, blocks, build_home, run_steps, steps
+from transcripts import ROOT, Outcome, agrees, blocks, build_home, examples_that_differ, rewrite, run_steps, steps
 
 from jobsearch.cli.app import cli as root
 
@@ -140,14 +139,25 @@ def test_what_a_transcript_lets_pass() -> None:
     (step,) = steps("text\n\n```console\n$ a \\\n> b\n1  0.500  85%  x … z\n…\nend\n```\n")
     assert step.command == "a \\\nb"
     assert (step.begin, step.end) == (5, 8)
-    from transcripts import Outcome
-
     printed = ("1   0.502   84%  x y z", "anything", "", "end")
     assert agrees(step, Outcome(0, printed))
     assert not agrees(step, Outcome(1, printed))
     assert not agrees(step, Outcome(0, ("1  0.503  85%  x y z", "end")))
     assert not agrees(step, Outcome(0, ("1  0.5020  85%  x y z", "end")))
     assert not agrees(step, Outcome(0, ("2  0.500  85%  x y z", "end")))
+
+
+def test_a_transcript_written_anew_keeps_what_still_agrees(tmp_path: Path) -> None:
+    document = tmp_path / "a.md"
+    document.write_text("x\n\n```console\n$ a\none … of 3\ntwo\n$ b\nthree\n```\n", encoding="utf-8")
+    assert rewrite(document, [Outcome(0, ("one 1 of 3", "2")), Outcome(0, ("three",))]) == 1
+    assert document.read_text(encoding="utf-8") == "x\n\n```console\n$ a\none … of 3\n2\n$ b\nthree\n```\n"
+
+
+def test_examples_in_python_that_differ() -> None:
+    text = "x\n\n```pycon\n>>> a = 1\n>>> a\n1\n```\n\n```pycon\n>>> a + 1\n3\n>>> 'abcd'\n'a...'\n```\n"
+    ((step, printed),) = examples_that_differ(text)
+    assert (step.command, step.expected, step.begin, step.end, printed) == ("a + 1\n", ("3",), 10, 11, "2\n")
 
 
 # --- slow ------------------------------------------------------------------------------------------------------
@@ -175,12 +185,7 @@ def test_transcripts_show_what_is_printed(
         assert agrees(step, outcome), f"$ {step.command}\n{shown}\n--- now, exit code {outcome.code} ---\n{printed}"
     monkeypatch.setenv("JOBSEARCH_HOME", str(home))
     monkeypatch.chdir(folder)
-    examples = "\n".join(block for _, block in blocks(text, "pycon"))
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    report: list[str] = []
-    test = doctest.DocTestParser().get_doctest(examples, {}, named(path), str(path), 0)
-    doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
-    assert not report, "".join(report)
+    assert examples_that_differ(text) == []
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 
     python tests/transcripts.py README.md docs/*.md
 
-runs the documents' ```console blocks and puts what was printed now where it differs from what stands there.
+runs the documents' ```console blocks, then the examples of their ```pycon blocks, and puts what was printed now where
+it differs from what stands there.
 
 In a block `$ ` begins a command, `> ` straight below goes on with it, and the rest is what it prints, on either stream.
 `…` stands for anything within a line, and alone for any lines. How wide a gap is does not count, and a number with
@@ -12,8 +13,11 @@ command must succeed, unless it prints a line that begins with "Error:": then it
 
 from __future__ import annotations
 
+import contextlib
+import doctest
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +25,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 ANYTHING = "…"
@@ -113,8 +118,7 @@ def run_steps(commands: Sequence[str], folder: Path, home: Path, timeout: float 
 
 def agrees(step: Step, outcome: Outcome) -> bool:
     """Tell whether a command printed, and ended, as its transcript says."""
-    failed = any(line.startswith("Error:") for line in step.expected)
-    if failed != (outcome.code != 0):
+    if any(map(_failed, step.expected)) != (outcome.code != 0):
         return False
     numbers: list[str] = []
     pattern = "".join(_line_pattern(line, numbers) for line in step.expected)
@@ -148,6 +152,30 @@ def _squeezed(line: str) -> str:
     return " ".join(line.split())
 
 
+class _Examples(doctest.DocTestRunner):
+    """Runs examples and keeps what those print that print something else than is shown."""
+
+    def __init__(self) -> None:
+        super().__init__(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+        self.different: list[tuple[Step, str]] = []
+
+    def report_failure(self, out: Any, test: doctest.DocTest, example: doctest.Example, got: str) -> None:
+        begin = (test.lineno or 0) + example.lineno + example.source.count("\n")
+        shown = example.want.splitlines()
+        self.different.append((Step(example.source, tuple(shown), begin, begin + len(shown)), got))
+
+
+def examples_that_differ(text: str) -> list[tuple[Step, str]]:
+    """Run the examples of a document's ```pycon blocks; return those that print something else, and what they print."""
+    runner, names = _Examples(), dict[str, Any]()
+    for first, block in blocks(text, "pycon"):
+        test = doctest.DocTestParser().get_doctest(block, names, f"line {first + 1}", None, first)
+        test.globs = names  # what a block defines the next ones know
+        with contextlib.redirect_stderr(sys.stdout):
+            runner.run(test, clear_globs=False)
+    return runner.different
+
+
 def build_home(home: Path) -> Path:
     """Make a home folder with the built-in labels indexed by both encoders, as a first search and comparison do."""
     commands = ["jobsearch search plumber", "jobsearch compare plumber"]
@@ -160,29 +188,48 @@ def build_home(home: Path) -> Path:
 
 def rewrite(document: Path, outcomes: Sequence[Outcome]) -> int:
     """Put what was printed where it differs from the transcript; return how many commands that were."""
-    text = document.read_text(encoding="utf-8")
-    lines, changed = text.splitlines(), 0
-    for step, outcome in reversed(list(zip(steps(text), outcomes, strict=True))):
-        if not agrees(step, outcome):
-            lines[step.begin : step.end] = outcome.printed
-            changed += 1
+    wanted = steps(document.read_text(encoding="utf-8"))
+    told = [(step, outcome) for step, outcome in zip(wanted, outcomes, strict=True) if not agrees(step, outcome)]
+    _put(document, [(step, _kept(step.expected, outcome.printed)) for step, outcome in told])
+    return len(told)
+
+
+def _put(document: Path, told: Sequence[tuple[Step, Sequence[str]]]) -> None:
+    lines = document.read_text(encoding="utf-8").splitlines()
+    for step, printed in reversed(told):
+        lines[step.begin : step.end] = printed
     document.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return changed
+
+
+def _kept(expected: Sequence[str], printed: Sequence[str]) -> Sequence[str]:
+    """Return the lines printed, with those that are shown in their place where these allow for them."""
+    if len(expected) != len(printed):
+        return printed
+    pairs = zip(expected, printed, strict=True)
+    return [shown if agrees(Step("", (shown,), 0, 0), Outcome(_failed(shown), (now,))) else now for shown, now in pairs]
+
+
+def _failed(line: str) -> int:
+    return int(line.startswith("Error:"))
 
 
 def main() -> None:
     """Write the transcripts of the documents that are named anew."""
-    import shutil
-
     with tempfile.TemporaryDirectory() as scratch:
         built = build_home(Path(scratch) / "built" / "home")
         for number, name in enumerate(sys.argv[1:]):
-            place = Path(scratch) / str(number)
+            document, place = (ROOT / name).resolve(), Path(scratch) / str(number)
             (place / "work").mkdir(parents=True)
             shutil.copytree(built, place / "home", copy_function=os.link)
-            commands = [step.command for step in steps(Path(name).read_text(encoding="utf-8"))]
+            commands = [step.command for step in steps(document.read_text(encoding="utf-8"))]
             outcomes = run_steps(commands, place / "work", place / "home")
-            sys.stderr.write(f"{name}: {rewrite(Path(name), outcomes)} of {len(commands)} changed\n")
+            changed = rewrite(document, outcomes)
+            os.environ["JOBSEARCH_HOME"] = str(place / "home")
+            os.chdir(place / "work")
+            examples = examples_that_differ(document.read_text(encoding="utf-8"))
+            _put(document, [(step, printed.splitlines()) for step, printed in examples])
+            told = f"{changed} of {len(commands)} commands and {len(examples)} examples changed"
+            sys.stderr.write(f"{document}: {told}\n")
             shutil.rmtree(place)
 
 
