@@ -62,7 +62,7 @@ def match(
     FILE ends in .csv, .parquet, .jsonl or .ndjson, or is `-` for a CSV on stdin, answered on stdout. Each row is
     written in its order, with match_uri, match_label, match_matched_label, match_kind, match_score (a cosine of four
     decimals) and, where the index knows it, match_isco_group; -k above 1 adds match_rank and writes a row a hit. A row
-    without a title, or without a hit, gets empty cells. --min-score 0.60 leaves out what `search` by meaning would call
+    without a title, or without a hit, gets empty cells. --min-score 0.64 leaves out what `search` by meaning would call
     no good match.
 
     A run that was interrupted goes on where it stopped when it is started again; its work is in OUT.partial till then.

@@ -59,8 +59,10 @@ def model_card(record: Mapping[str, Any]) -> str:
 def _teacher_lines(teacher: Mapping[str, Any] | None) -> list[str]:
     if teacher is None:
         return []
-    return [
+    line = (
         f"- Teacher: {teacher['name']}, fingerprint `{teacher['fingerprint']}`, its view of {teacher['texts']:,} texts "
-        f"(digest `{teacher['digest'][:16]}`), {teacher['steps']:,} steps in {teacher['seconds']:.0f} s; "
-        f"{teacher['weight']:.0%} of the tuned weights are those of the student that learned from it."
-    ]
+        f"(digest `{teacher['digest'][:16]}`), {teacher['steps']:,} steps in {teacher['seconds']:.0f} s"
+    )
+    if teacher["weight"] < 1:
+        line += f"; {teacher['weight']:.0%} of the tuned weights are those of the student that learned from it"
+    return [f"{line}."]
