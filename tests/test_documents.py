@@ -135,6 +135,26 @@ def test_python_that_is_shown_is_python(path: Path) -> None:
         ast.parse(block)
 
 
+def hunks(text: str) -> list[tuple[str, str]]:
+    """The hunks of a document's diffs: the file, and what is to be there before."""
+    found: list[tuple[str, str]] = []
+    for _, block in blocks(text, "diff"):
+        file = ""
+        for part in re.split(r"^(?=--- |@@ )", block, flags=re.MULTILINE):
+            if part.startswith("--- "):
+                file = part.partition("\n")[0].removeprefix("--- ").removeprefix("a/")
+            elif part.startswith("@@"):
+                body = part.partition("\n")[2]
+                found.append((file, "".join(f"{line[1:]}\n" for line in body.splitlines() if line[:1] in (" ", "-"))))
+    return found
+
+
+@pytest.mark.parametrize("file,before", hunks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+def test_diffs_that_are_shown_apply(file: str, before: str) -> None:
+    if file != "/dev/null":
+        assert before in (ROOT / file).read_text(encoding="utf-8")
+
+
 def test_what_a_transcript_lets_pass() -> None:
     (step,) = steps("text\n\n```console\n$ a \\\n> b\n1  0.500  85%  x … z\n…\nend\n```\n")
     assert step.command == "a \\\nb"
