@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
@@ -72,6 +72,11 @@ class JobSearch:
             return JobSearch(place, place.open(version))
         directory = IndexDirectory.at(index)
         return JobSearch(directory, open_version(directory, version))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an engine cannot be sent to another process; open the index there, such as in a pool's initializer"
+        )
 
     @property
     def opened(self) -> IndexVersion:
@@ -192,7 +197,7 @@ class JobSearch:
         What ESCO says the nearest occupations need comes first; skills near the title by their labels complete it.
 
         Args:
-            title: a job title.
+            title: a job title, or the URI of an occupation.
             k: skills wanted, 1 to the number of skills.
             where: what each skill must fulfil; `min_score` is about the recommendation's score.
 
@@ -200,7 +205,7 @@ class JobSearch:
             k skills, best first, or fewer where fewer are left by `where`.
 
         Raises:
-            QueryError: the title is empty, or k or the filter cannot be.
+            QueryError: the title is empty or the URI of something else, or k or the filter cannot be.
         """
         return recommend_skills(self._searcher, title, k, filter_of(where))
 

@@ -15,6 +15,7 @@ from jobsearch.index.rows import Rows
 from jobsearch.taxonomy.model import Kind
 
 _ROUNDING = 1e-6
+_SHORT = re.compile(r"(occupation|skill)/")
 _ISCO = re.compile(r"[0-9]{1,4}\Z")
 
 
@@ -28,9 +29,10 @@ class Filter:
     Args:
         isco: ISCO-08 code of one to four digits; leaves the occupations in that group (`"25"`, `"2512"`).
         language: code of a language (`"en"`); leaves its labels.
-        allowed: URIs; leaves these concepts. Unknown ones are passed over: a caller's list may be newer than an index.
-        excluded: URIs; leaves these concepts out.
-        min_score: cosine, -1 to 1; leaves hits with this score or a higher one.
+        allowed: whole URIs; leaves these concepts. Unknown ones are passed over: a caller's list may be newer than an
+            index. The short ones of tables are refused, so that no list does nothing.
+        excluded: whole URIs; leaves these concepts out.
+        min_score: -1 to 1; leaves hits with this `score` or a higher one (a cosine where mode is `meaning`).
 
     Raises:
         QueryError: a value cannot be one.
@@ -48,7 +50,7 @@ class Filter:
         if self.language is not None and not isinstance(self.language, str):
             raise QueryError(f"language is {self.language!r}, expected a code of two letters, such as 'en'")
         if self.min_score is not None and not _is_cosine(self.min_score):
-            raise QueryError(f"min_score is {self.min_score!r}, expected a cosine, a number from -1 to 1")
+            raise QueryError(f"min_score is {self.min_score!r}, expected a score, a number from -1 to 1")
         # Frozen sets, so that a filter can be hashed and remembered, and no caller can change it later.
         if self.allowed is not None:
             object.__setattr__(self, "allowed", _uris("allowed", self.allowed))
@@ -100,6 +102,9 @@ def _uris(name: str, uris: Collection[str]) -> frozenset[str]:
     wrong = [uri for uri in uris if not isinstance(uri, str)]
     if wrong:
         raise QueryError(f"{name} holds {wrong[0]!r:.60}, expected URIs only")
+    short = [uri for uri in uris if _SHORT.match(uri)]
+    if short:
+        raise QueryError(f"{name} holds {short[0]!r:.60}, a short URI, expected whole ones; take them from `Hit.uri`")
     return frozenset(uris)
 
 

@@ -48,9 +48,17 @@ _Related = dict[int, dict[int, float]]
 def recommend_skills(searcher: Searcher, title: str, k: int, where: Filter) -> list[Recommendation]:
     """Recommend the skills that go with a title (see `JobSearch.recommend_skills`)."""
     searcher.check(k, "skill")
-    vector = searcher.embed([title])
+    labels = searcher.opened.labels
+    number = labels.concept(title) if isinstance(title, str) else None
+    if number is None and isinstance(title, str) and title.startswith(_URI_BEGINNINGS):
+        raise QueryError(f"index {searcher.opened.name!r} holds no occupation {title!r}; take a URI from a hit")
+    if number is not None and labels.kind_of(number) != "occupation":
+        raise QueryError(f"title is the skill {title!r}, expected an occupation, as text or URI")
+    vector = searcher.embed([title if number is None else labels.texts[labels.rows_of(number)[0]]])
     related: _Related = defaultdict(dict)
     matches = _matches(searcher, vector, "occupation", _OCCUPATIONS, _OCCUPATION_TEMPERATURE)
+    if number is not None:
+        matches[number] = 1.0
     total = sum(matches.values())
     for occupation, weight in matches.items():
         for skill, strength in _needs(searcher, occupation):

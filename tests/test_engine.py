@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -724,3 +725,9 @@ def test_a_call_under_way_stays_on_the_version_that_it_began_with(second: IndexD
     assert WELDER.uri not in {hits[0].uri for hits in engine.search_many(queries, 1)}
     assert engine.opened.version == "0002"
     assert {hits[0].uri for hits in engine.search_many(queries, 1)} == {WELDER.uri}
+
+
+def test_an_engine_says_that_it_stays_where_it_is() -> None:
+    engine = engine_of(Taxonomy.of(SOURCE, [occupation("a", "plumber")]), HashEncoder())
+    with pytest.raises(TypeError, match=r"an engine cannot be sent to another process; open the index there"):
+        pickle.dumps(engine)

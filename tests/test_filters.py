@@ -264,7 +264,7 @@ def test_what_is_no_isco_code_is_refused(isco: Any) -> None:
 def test_what_is_no_cosine_is_refused(score: Any) -> None:
     with pytest.raises(QueryError) as raised:
         Filter(min_score=score)
-    assert str(raised.value) == f"min_score is {score!r}, expected a cosine, a number from -1 to 1"
+    assert str(raised.value) == f"min_score is {score!r}, expected a score, a number from -1 to 1"
 
 
 @pytest.mark.parametrize("score", [-1, 1, -1.0, 1.0, 0, np.float64(0.5)])
@@ -310,3 +310,12 @@ def test_an_index_without_isco_groups_says_so_instead_of_finding_nothing() -> No
     engine = engine_of(Taxonomy.of(SOURCE, [occupation("a", "cook"), skill("b", "cook food")]), HashEncoder())
     with pytest.raises(QueryError, match="this index knows no ISCO groups; build it from the official ESCO bundle"):
         engine.search("cook", 1, where=Filter(isco="25"))
+
+
+@pytest.mark.parametrize("name", ["allowed", "excluded"])
+def test_a_short_uri_is_refused_where_it_would_do_nothing(name: str) -> None:
+    with pytest.raises(QueryError) as raised:
+        Filter(**{name: ["urn:acme:1", "occupation/ed3cf43d"]})
+    assert str(raised.value) == (
+        f"{name} holds 'occupation/ed3cf43d', a short URI, expected whole ones; take them from `Hit.uri`"
+    )

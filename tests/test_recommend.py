@@ -392,3 +392,15 @@ def test_one_concept_is_enough(skills: JobSearch) -> None:
     assert seen(engine.recommend_skills("asked", 1)) == [("skill/1", "vector", ())]
     with pytest.raises(QueryError, match="occupations"):
         engine.recommend_titles(["one"], 1)
+
+
+def test_an_occupations_uri_means_that_occupation() -> None:
+    concepts = [occupation("a", "plumber"), occupation("b", "plumbers"), skill("s", "weld"), skill("t", "braze")]
+    relations = [relation("a", "s", "essential"), relation("b", "t", "essential")]
+    engine = engine_of(Taxonomy.of(SOURCE, concepts, relations=relations), HashEncoder())
+    for name, needed in (("a", "weld"), ("b", "braze")):
+        assert engine.recommend_skills(concepts["ab".index(name)].uri, k=2)[0].label == needed
+    with pytest.raises(QueryError, match=r"holds no occupation 'http://x/1'; take a URI from a hit"):
+        engine.recommend_skills("http://x/1", k=1)
+    with pytest.raises(QueryError, match=r"title is the skill '.*', expected an occupation, as text or URI"):
+        engine.recommend_skills(concepts[2].uri, k=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -88,6 +88,47 @@ def build(
         progress("loading encoder", 0, 0)
         version = build_index(labels, find_encoder(encoder, case), IndexDirectory.named(name), progress, options)
     tell_built(version)
+
+
+def as_before(
+    name: str, taxonomy: str | None, encoder: str | None, case: Case | None
+) -> tuple[str | None, str | None, Case | None]:
+    """Return taxonomy, encoder and case to build an index from: what is asked for, else what it was built from.
+
+    Raises:
+        IndexingError: it was built from something that is not here any more.
+    """
+    from jobsearch.encoder.library import find_encoder
+    from jobsearch.errors import EncoderError, IndexingError
+    from jobsearch.index.manifest import Manifest
+    from jobsearch.index.versions import IndexDirectory
+    from jobsearch.taxonomy.library import taxonomy_names
+
+    directory = IndexDirectory.named(name)
+    version = directory.current_or_none()
+    try:
+        manifest = Manifest.read(directory.version_path(version), directory.mend) if version else None
+    except IndexingError:
+        manifest = None  # a damaged one says nothing
+    if manifest is None:
+        return taxonomy, encoder, case
+    if taxonomy is None:
+        taxonomy, there = manifest.taxonomy["name"], taxonomy_names()
+        if taxonomy not in there:
+            raise IndexingError(
+                f"index {name!r} was built from the taxonomy {taxonomy!r}, which is not here; name one with "
+                f"--taxonomy ({', '.join(there)})"
+            )
+    if encoder is None:
+        encoder, case = manifest.encoder["name"], case or cast("Case", manifest.encoder["case"])
+        try:
+            find_encoder(encoder)
+        except EncoderError:
+            raise IndexingError(
+                f"index {name!r} was built with the encoder {encoder!r}, which is not here by that name; name one with "
+                "--encoder (`jobsearch models list` shows the tuned ones)"
+            ) from None
+    return taxonomy, encoder, case
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -111,9 +113,20 @@ def write_output(path: str, content: bytes) -> None:
 
 
 def stdin_lines() -> Iterator[str]:
-    """Yield stdin's lines as they come, read as UTF-8 whatever the locale says; a byte-order mark is dropped."""
+    """Yield stdin's lines as they come, read as UTF-8 whatever the locale says; a byte-order mark is dropped.
+
+    Raises:
+        QueryError: it is UTF-16. Other bytes that are no UTF-8 come through as U+FFFD: one must not end a stream.
+    """
+    from jobsearch.errors import QueryError
+    from jobsearch.utf8 import decode
+
     # Not through `sys.stdin.buffer`: at exit the interpreter closes that, and crashes if a thread still reads it.
-    return iter(open(sys.stdin.fileno(), encoding="utf-8-sig", errors="replace", closefd=False))
+    with open(sys.stdin.fileno(), "rb", closefd=False) as raw:
+        begins = raw.peek(2)[:2]
+        if begins in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            decode(begins, "stdin", QueryError)
+        yield from io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace")
 
 
 @contextlib.contextmanager

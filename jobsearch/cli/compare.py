@@ -51,6 +51,9 @@ def compare(
     wanted = cast("KindFilter", kind)
     expected: Mapping[str, str] = {}
     asked: list[str] = list(queries)
+    for query in queries:
+        if query == "-" or query.lower().endswith((".csv", ".tsv", ".txt")):
+            raise click.UsageError(f"{query!r} is no query; for a file of queries write --file {query}")
     if path:
         asked, expected = read_queries(Path(path))
     before, after = open_both(base, tuned)

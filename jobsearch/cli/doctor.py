@@ -217,6 +217,10 @@ def _left_aside() -> Iterator[Finding]:
     from jobsearch.files import folder_size, left_aside
     from jobsearch.home import data_directory, indexes_directory
 
+    for folder in sorted(indexes_directory().glob("*/unfinished")):
+        seen = f"labels that an interrupted build embedded, {disk_size(folder_size(folder))} in {folder}"
+        name = folder.parent.name
+        yield Finding(f"Index {name}", "note", seen, "the next build of it goes on from there; or remove the folder")
     for folder in (*left_aside(data_directory()), *left_aside(indexes_directory())):
         seen = f"half-written, {disk_size(folder_size(folder))} in {folder}; nothing reads it"
         yield Finding("Left by a kill", "note", seen, "unless something is being written there now, remove it")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsearch.cli.building import build, build_options, gate_options, index_directory
+from jobsearch.cli.building import as_before, build, build_options, gate_options, index_directory
 from jobsearch.cli.common import json_option, print_json, show_progress
 from jobsearch.cli.groups import HelpfulGroup
 from jobsearch.cli.index_delete import delete
@@ -35,13 +35,13 @@ for command in (add, remove, delete, export, push):
 
 @index.command("build")
 @click.option("--name", metavar="NAME", help="Index to build. Default: the taxonomy's name.")
-@click.option("--taxonomy", metavar="NAME", help="Taxonomy to index. Default: the one in use.")
+@click.option("--taxonomy", metavar="NAME", help="Taxonomy to index. Default: as before, else the one in use.")
 @click.option(
     "--encoder",
     "--base",
     metavar="NAME|PATH|HANDLE",
     help="Encoder: use, use-jobs, a tuned one, a SavedModel folder, a TF-Hub address, or st:MODEL of "
-    "sentence-transformers. Default: use-jobs for English labels, else use.",
+    "sentence-transformers. Default: as before, else use-jobs for English labels, else use.",
 )
 @click.option(
     "--case",
@@ -79,7 +79,8 @@ def build_command(
     from jobsearch.taxonomy.library import active_name
 
     options = build_options(index_type=index_type, keep_edits=not discard_edits, **gate)
-    build(name or taxonomy or active_name(), taxonomy, encoder, case, options)
+    name = name or taxonomy or active_name()
+    build(name, *as_before(name, taxonomy, encoder, case), options)
 
 
 @index.command("list")

@@ -381,3 +381,9 @@ def test_comparing_needs_no_tensorflow(compared_home: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in found.err.splitlines()}
     assert "numpy" in imported
     assert "tensorflow" not in imported
+
+
+@pytest.mark.parametrize("query", ["-", "titles.csv", "Queries.TXT"])
+def test_a_file_is_no_query(cli: Cli, tmp_path: Path, query: str) -> None:
+    line = error_of(cli(tmp_path, "compare", query), code=2)
+    assert f"{query!r} is no query; for a file of queries write --file {query}" in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from cli_home import CONCEPTS, ENGLISH, GERMAN, linked_copy, replace_file
 from cli_process import Cli, Result, error_of, shape
 
 from jobsearch import JobSearch
-from jobsearch.cli.building import tell_built
+from jobsearch.cli.building import as_before, tell_built
+from jobsearch.errors import EncoderError, IndexingError
 
 SUMMARY = {
     "name": str,
@@ -57,12 +59,50 @@ def test_a_build_publishes_the_next_version_and_says_so(home: Path, cli: Cli) ->
     assert (built.code, built.out) == (0, "")
     assert re.fullmatch(
         rf"Index 'small', version 0002: {ENGLISH} labels of {CONCEPTS} concepts, "
-        r"encoder use-jobs \([0-9a-f]{12}, case lower\), type flat with recall@10 1\.0000\.\n",
+        r"encoder use \([0-9a-f]{12}, case lower\), type flat with recall@10 1\.0000\.\n",
         built.err,
     )
     assert info(cli, home)["versions"] == ["0001", "0002"]
     assert info(cli, home)["version"] == "0002"
     assert info(cli, home, "both")["version"] == "0001"  # untouched
+
+
+def test_a_rebuild_is_of_what_it_was_built_from(home: Path, cli: Cli) -> None:
+    first = cli(
+        home, "index", "build", "--name", "mine", "--taxonomy", "both", "--encoder", "use-jobs", "--case", "keep"
+    )
+    assert first.code == 0
+    before = info(cli, home, "mine")
+    assert cli(home, "index", "build", "--name", "mine").code == 0
+    after = info(cli, home, "mine")
+    assert (after["version"], after["taxonomy"], after["encoder"]) == ("0002", before["taxonomy"], before["encoder"])
+    assert cli(home, "index", "build", "--name", "mine", "--taxonomy", "small", "--encoder", "use").code == 0
+    assert info(cli, home, "mine")["taxonomy"]["name"] == "small"
+    assert info(cli, home, "mine")["encoder"]["name"] == "use"
+
+
+def test_a_rebuild_of_what_is_gone_is_refused(home: Path, cli: Cli) -> None:
+    shutil.rmtree(home / "data" / "taxonomies" / "both")
+    line = error_of(cli(home, "index", "build", "--name", "both"))
+    assert (
+        "index 'both' was built from the taxonomy 'both', which is not here; name one with --taxonomy (esco-en" in line
+    )
+
+
+def test_a_rebuild_with_an_encoder_that_is_gone_is_refused(session_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBSEARCH_HOME", str(session_home))
+    assert as_before("small", None, None, None) == ("small", "use", "lower")
+    assert as_before("small", "both", "use-jobs", None) == ("both", "use-jobs", None)
+    assert as_before("new", None, None, "keep") == (None, None, "keep")
+
+    def gone(name: str) -> None:
+        raise EncoderError(f"no {name}")
+
+    monkeypatch.setattr("jobsearch.encoder.library.find_encoder", gone)
+    with pytest.raises(
+        IndexingError, match=r"index 'small' was built with the encoder 'use', which is not here by that"
+    ):
+        as_before("small", None, None, None)
 
 
 def test_name_taxonomy_and_case_can_be_chosen(home: Path, cli: Cli) -> None:

@@ -191,7 +191,7 @@ def test_it_does_without_tensorflow(session_home: Path, tmp_path: Path) -> None:
         ("f.csv", TABLE, ("-k", "0"), r"k is 0, expected a whole number from 1 to 12 \(the occupations .*"),
         ("f.csv", TABLE, ("--kind", "job"), r"kind is 'job', expected one of occupation, skill, all"),
         ("f.csv", TABLE, ("--isco", "x"), r"isco is 'x', expected an ISCO-08 code .*"),
-        ("f.csv", TABLE, ("--min-score", "2"), r"min_score is 2.0, expected a cosine, .*"),
+        ("f.csv", TABLE, ("--min-score", "2"), r"min_score is 2.0, expected a score, .*"),
         ("f.csv", TABLE, ("--language", "fr"), r"language is 'fr', expected one of this index: en"),
         ("f.csv", TABLE, ("--index", "none"), r"no index 'none'; there are: both, small; .*"),
     ],

@@ -247,6 +247,21 @@ def test_queries_from_stdin_give_json_lines(session_home: Path, cli: Cli) -> Non
     assert found.err == "Warning: skipped 3 blank lines\n"
 
 
+def test_stdin_in_utf16_is_told_as_such(session_home: Path, cli: Cli) -> None:
+    line = error_of(cli(session_home, "search", "-", stdin="nurse\n".encode("utf-16")))
+    assert line.startswith('Error: stdin is UTF-16 (Excel\'s "Unicode text"), expected UTF-8; save it as')
+
+
+def test_one_blank_line_is_one(session_home: Path, cli: Cli) -> None:
+    assert cli(session_home, "search", "-", stdin=b"nurse\n\n").err == "Warning: skipped 1 blank line\n"
+
+
+def test_an_empty_query_is_told_by_its_place_before_anything_is_searched(session_home: Path, cli: Cli) -> None:
+    found = cli(session_home, "search", "nurse", " ", "plumber")
+    assert error_of(found) == "Error: query 2 is empty (' '); type a job title or a skill"
+    assert found.out == ""
+
+
 def test_stdin_is_read_as_utf8_whatever_the_locale(session_home: Path) -> None:
     text = "\ufeffBäcker\nnurse".encode()  # a byte-order mark, as some editors write it
     found = execute(session_home, "search", "-", "-k", "1", stdin=text, PYTHONIOENCODING="latin-1")
@@ -471,7 +486,7 @@ def test_a_mode_that_is_none(session_home: Path, cli: Cli, mode: str) -> None:
     [
         (("--isco", "x"), "isco is 'x', expected an ISCO-08 code of one to four digits"),
         (("--language", "xx"), "language is 'xx', expected one of this index: en"),
-        (("--min-score", "2"), "min_score is 2.0, expected a cosine"),
+        (("--min-score", "2"), "min_score is 2.0, expected a score"),
     ],
 )
 def test_filters_that_cannot_be(session_home: Path, cli: Cli, options: tuple[str, ...], says: str) -> None:
