@@ -96,7 +96,8 @@ def export(folder: str, name: str | None, file_format: str, as_json: bool) -> No
     if as_json:
         print_json({"folder": folder, "files": [path.name for path in written], "rows": len(opened.labels)})
     else:
-        click.echo(f"{len(opened.labels):,} rows in {', '.join(str(path) for path in written)}.")
+        what = f"Index {opened.name!r}, version {opened.version}"
+        click.echo(f"{what}: {len(opened.labels):,} rows in {', '.join(str(path) for path in written)}.")
 
 
 def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None:

@@ -76,8 +76,10 @@ class IndexDirectory:
             version = (self.path / "current").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             self.check_not_within()
+            here = f"; for the one in ./{self.name} write ./{self.name}" if _is_file(Path(self.name, "current")) else ""
             raise IndexNotFoundError(
                 f"no index {self.name!r} in {self.path.parent}; run `{self._build_command}` or `jobsearch index list`"
+                f"{here}"
             ) from None
         except (OSError, ValueError) as error:
             raise IndexNotFoundError(f"{self.path / 'current'} cannot be read ({error}); {self.mend}") from error
