@@ -79,10 +79,7 @@ def run(arguments: Sequence[str]) -> int:
         _say(f"Error: {error}")
         return 1
     except (KeyboardInterrupt, click.Abort):
-        if sys.stderr.isatty():
-            click.echo(err=True)  # ends the line on which the terminal shows ^C
-        _say("Interrupted; what was finished before is kept, nothing is half-written.")
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         # The reader of our output has gone, as in `jobsearch search … | head -1`.
         _drop_output()
@@ -93,7 +90,19 @@ def run(arguments: Sequence[str]) -> int:
         where = f": {error.filename}" if error.filename else ""
         _say(f"Error: the system refused: {error.strerror or error}{where}; `jobsearch doctor` looks for the cause")
         return 1
+    except RuntimeError as error:
+        # CPython before 3.12 makes a RuntimeError of a Ctrl-C that comes while a class is made, as by an import.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    if sys.stderr.isatty():
+        click.echo(err=True)  # ends the line on which the terminal shows ^C
+    _say("Interrupted; what was finished before is kept, nothing is half-written.")
+    return INTERRUPTED
 
 
 def _invoke(arguments: Sequence[str]) -> Any:

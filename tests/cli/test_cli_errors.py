@@ -321,3 +321,21 @@ def test_a_mistake_in_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("jobsearch.cli.doctor.examine", fail)
     with pytest.raises(ZeroDivisionError):
         run(["doctor"])
+
+
+def test_ctrl_c_in_the_middle_of_an_import_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(_: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("jobsearch.cli.app._invoke", stopped)
+    assert run(("index", "list")) == 130
+    assert capsys.readouterr().err == "Interrupted; what was finished before is kept, nothing is half-written.\n"
+
+    def broken(_: object) -> None:
+        raise RuntimeError("a mistake of ours") from ValueError()
+
+    monkeypatch.setattr("jobsearch.cli.app._invoke", broken)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        run(("index", "list"))
