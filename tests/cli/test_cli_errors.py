@@ -45,14 +45,6 @@ def test_what_cannot_be_searched(session_home: Path, cli: Cli, arguments: tuple[
         assert re.fullmatch(f"Error: {says}", error_of(cli(session_home, "search", *options, *given)))
 
 
-def test_an_empty_query_among_others_is_named(session_home: Path, cli: Cli) -> None:
-    failed = cli(session_home, "search", "nurse", " ", "-k", "1", "--json")
-    assert failed.code == 1
-    assert json.loads(failed.out)["query"] == "nurse"  # what came before it is answered
-    assert failed.err.startswith("Error: ")
-    assert "is empty (' ')" in failed.err
-
-
 @pytest.mark.parametrize("command", ["search", "shell"])
 def test_what_is_wrong_with_k_and_kind_is_told_whatever_stdin_holds(session_home: Path, cli: Cli, command: str) -> None:
     queries = ("-",) if command == "search" else ()
