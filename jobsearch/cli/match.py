@@ -22,7 +22,7 @@ _STREAM = "-"
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("--column", metavar="NAME", help="Column that holds the titles. Default: title, or the only one.")
+@click.option("--column", metavar="NAME", help="Column that holds the titles. Default: title, one called so, or the only one.")
 @click.option("--out", metavar="FILE", help="File to write; - is stdout. Default: NAME.matched.EXT beside FILE.")
 @click.option("-k", type=int, default=1, show_default=True, metavar="N", help="Hits for each title, a row each.")
 @kind_option("occupation")
@@ -79,7 +79,7 @@ def match(
     """
     from jobsearch.filters import Filter
     from jobsearch.matching.run import Wanted, check_out, match_file, match_stream
-    from jobsearch.matching.sources import format_of, open_source
+    from jobsearch.matching.sources import format_of, is_title_column, open_source
 
     wanted = Wanted(k, cast("KindFilter", kind), Filter(isco=isco, language=language, min_score=min_score))
     format_of(file)
@@ -97,6 +97,8 @@ def match(
     if streamed and (restart or force):
         raise click.UsageError("--restart and --force are about a file to write; name it with --out")
     source = open_source(file, column, delimiter, any_keys=format_of(target) == "jsonl")
+    if column is None and format_of(file) == "csv" and not is_title_column(source.column):
+        click.echo(f"The titles are taken from the only column; line 1, {source.column!r}, is its name.", err=True)
     if not streamed:
         check_out(source, Path(target), force, restart)
     opened = open_engine(index_name)

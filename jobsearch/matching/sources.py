@@ -7,6 +7,7 @@ import csv
 import hashlib
 import itertools
 import json
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ _SHEETS = (".xlsx", ".xls", ".ods")
 STREAM = "-"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DEFAULT_COLUMN = "title"
+# What else a column of titles is called, in small letters and without what is between words.
+_TITLES = {DEFAULT_COLUMN, "jobtitle", "vacancytitle", "positiontitle", "position", "occupation", "jobtitles", "titles"}
 _HEAD = 1 << 16
 
 
@@ -51,7 +54,8 @@ def open_source(path: str, column: str | None = None, delimiter: str | None = No
 
     Args:
         path: a file that ends in .csv, .jsonl, .ndjson or .parquet, or `-` for a CSV on stdin.
-        column: the column that holds the titles; default: `title` if there, else the only one.
+        column: the column that holds the titles; default: `title` if there, else one whose name says so, else the only
+            one.
         delimiter: of a CSV; default: the one of `,`, `;` and tab that gives the first row most cells.
         any_keys: whether objects of JSON lines may have keys that the first one lacks.
 
@@ -74,7 +78,7 @@ def choose_column(name: str, columns: Sequence[str], wanted: str | None) -> str:
     Args:
         name: what messages call the table.
         columns: its columns.
-        wanted: the one to take; default: `title` if there, else the only one.
+        wanted: the one to take; default: `title` if there, else one whose name says so, else the only one.
 
     Raises:
         MatchingError: there is no such column, or one that the hits' columns would meet.
@@ -87,12 +91,23 @@ def choose_column(name: str, columns: Sequence[str], wanted: str | None) -> str:
         raise MatchingError(f"{name} has the column {taken[0]!r} already; rename or drop it")
     listed = ", ".join(columns)
     if wanted is None:
-        if DEFAULT_COLUMN not in columns and len(columns) != 1:
-            raise MatchingError(f"{name} has the columns {listed}; say with --column which holds the titles")
-        return DEFAULT_COLUMN if DEFAULT_COLUMN in columns else columns[0]
+        named = [column for column in columns if is_title_column(column)]
+        if DEFAULT_COLUMN in columns:
+            return DEFAULT_COLUMN
+        if len(named) == 1 or len(columns) == 1:
+            return (named or columns)[0]
+        raise MatchingError(
+            f"{name} has the columns {listed}; say with --column which holds the titles, or put their names above if "
+            "these are none"
+        )
     if wanted not in columns:
         raise MatchingError(f"{name} has no column {wanted!r}; there are: {listed}")
     return wanted
+
+
+def is_title_column(name: str) -> bool:
+    """Tell whether a column's name says that it holds titles: `Title`, `job_title`, `vacancyTitle`."""
+    return re.sub(r"[\W_]+", "", name).casefold() in _TITLES
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,12 @@ def test_it_does_without_tensorflow(session_home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "says"),
     [
-        ("f.csv", "id,job\n1,nurse\n", (), r"FILE has the columns id, job; say with --column which holds the titles"),
+        (
+            "f.csv",
+            "id,job\n1,nurse\n",
+            (),
+            r"FILE has the columns id, job; say with --column which holds the titles, or put .*",
+        ),
         ("f.csv", TABLE, ("--column", "job"), r"FILE has no column 'job'; there are: id, title"),
         ("f.csv", "", (), r"FILE has no header; expected columns in line 1, .*"),
         ("f.csv", "id,title\n1,nurse, head\n", (), r"FILE, row 2 has 3 cells for 2 columns, .*"),
@@ -320,3 +325,11 @@ def test_ctrl_c_while_it_waits_for_stdin(session_home: Path) -> None:
         asked = time.monotonic()
         assert process.wait(30) == 130
         assert time.monotonic() - asked < 10
+
+
+def test_a_file_without_a_header_is_not_matched_without_a_word(session_home: Path, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nurse\nplumber\n")
+    done = cli(session_home, "match", str(tmp_path / "a.csv"))
+    assert "The titles are taken from the only column; line 1, 'nurse', is its name.\n" in done.err
+    (tmp_path / "b.csv").write_text("job title\nplumber\n")
+    assert "is its name" not in cli(session_home, "match", str(tmp_path / "b.csv")).err

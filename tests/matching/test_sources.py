@@ -224,7 +224,10 @@ def test_json_lines_as_they_are_written(tmp_path: Path) -> None:
         (b'{"title": "\xe4"}\n', r"FILE line 1 is not UTF-8 \(byte 0xe4 at 12\); .*"),
         ('{"title": "a"}\r\n'.encode("utf-16"), r"FILE is UTF-16 .*"),
         ('{"title": "a"}\n{"title": "b", "match_kind": 1}\n', r"FILE, line 2 has the key 'match_kind' already; .*"),
-        ('{"a": "x", "b": "y"}\n', r"FILE has the columns a, b; say with --column which holds the titles"),
+        (
+            '{"a": "x", "b": "y"}\n',
+            r"FILE has the columns a, b; say with --column which holds the titles, or put their names .*",
+        ),
         ('{"title": "' + "[" * 10 + '"}\n' + "[" * 100_000, r"FILE, line 2 is no JSON .*"),
     ],
     ids=["broken", "list", "number", "title-list", "latin-1", "utf-16", "taken", "columns", "deep"],
@@ -310,3 +313,14 @@ def test_values_as_texts(tmp_path: Path) -> None:
     (batch,) = opened(tmp_path, "f.csv", "title,x\na,\n").batches(5)
     assert batch.table().to_pylist() == [{"title": "a", "x": ""}]
     assert batch.objects() == ['{"title": "a", "x": ""}']
+
+
+@pytest.mark.parametrize("name", ["Title", "job_title", "Job Title", "vacancyTitle", "POSITION"])
+def test_a_column_whose_name_says_that_it_holds_titles_is_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"id,{name},place\n1,nurse,Ghent\n")
+    assert open_source(str(tmp_path / "a.csv")).column == name
+    (tmp_path / "b.csv").write_text(f"{name},title\nx,nurse\n")
+    assert open_source(str(tmp_path / "b.csv")).column == "title"
+    (tmp_path / "c.csv").write_text(f"{name},jobtitles\nx,nurse\n")
+    with pytest.raises(MatchingError, match="say with --column which"):
+        open_source(str(tmp_path / "c.csv"))
