@@ -22,7 +22,7 @@ _STREAM = "-"
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("--column", metavar="NAME", help="Column that holds the titles. Default: title, one called so, or the only one.")
+@click.option("--column", metavar="NAME", help="Column that holds the titles. Default: title or such, or the only one.")
 @click.option("--out", metavar="FILE", help="File to write; - is stdout. Default: NAME.matched.EXT beside FILE.")
 @click.option("-k", type=int, default=1, show_default=True, metavar="N", help="Hits for each title, a row each.")
 @kind_option("occupation")

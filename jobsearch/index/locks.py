@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jobsearch.errors import IndexingError, IndexNotFoundError
+
+_LOG = logging.getLogger(__name__)
+# Seconds of waiting that need no word.
+_SOON = 2.0
 
 
 @contextlib.contextmanager
@@ -25,9 +30,12 @@ def building(folder: Path, wait: float) -> Iterator[None]:
     import filelock
 
     try:
-        held = _acquire(folder / ".lock", wait)
+        held = _acquire(folder / ".lock", _SOON if wait < 0 else wait)
     except filelock.Timeout:
-        raise IndexingError(f"another process is building {folder}; wait until it is done") from None
+        if wait >= 0:
+            raise IndexingError(f"another process is building {folder}; wait until it is done") from None
+        _LOG.warning("another process is building %s; waiting until it is done", folder)
+        held = _acquire(folder / ".lock", -1)
     with held:
         yield
 

@@ -408,6 +408,20 @@ def test_a_second_builder_waits_for_the_first_and_takes_the_next_number(director
     assert inside(directory) == ["0001", "0002"]
 
 
+def test_who_waits_for_long_is_told_for_what(
+    directory: IndexDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("jobsearch.index.locks._SOON", 0.1)
+    with other_builder(directory) as (process, _):
+        later = threading.Timer(0.5, finish, [process])
+        later.start()
+        with directory.new_version() as own:
+            (own / "manifest.json").write_text("{}")
+        later.join()
+    assert caplog.messages == [f"another process is building {directory.path}; waiting until it is done"]
+    assert directory.current() == "0002"
+
+
 def test_a_killed_builder_loses_the_lock_and_its_leftovers(directory: IndexDirectory) -> None:
     add(directory)
     with other_builder(directory) as (process, aside):
