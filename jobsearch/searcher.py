@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.confidence import CALIBRATIONS, SHARING, confidences
+from jobsearch.confidence import CALIBRATIONS, SHARING, confidences, evidence
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
@@ -76,10 +76,12 @@ class Searcher:
         wide = min(max(k, SHARING if kind else len(KINDS) * SHARING), labels.concepts(kind))
         vectors = opened.encoder.encode(typed)
         for found in nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where)):
-            kinds = labels.kinds(labels.concept_of[[row for _, row in found]])
+            rows = [row for _, row in found]
+            kinds = labels.kinds(labels.concept_of[rows])
+            counted = evidence(np.array([score for score, _ in found]), kinds, labels.preferred[rows])
             # Those not seen are no nearer than the last one.
             unseen = found[-1][0] if len(found) == wide < labels.concepts(kind) else None
-            sure = confidences(np.array([score for score, _ in found]), kinds, "meaning", unseen).tolist()
+            sure = confidences(counted, kinds, "meaning", unseen).tolist()
             near = [(score, row, own) for (score, row), own in zip(found, sure, strict=True) if score >= where.least]
             yield [Fused(score, row, score, 0.0, "meaning", own) for score, row, own in near[:k]]
 

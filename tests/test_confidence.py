@@ -13,7 +13,7 @@ from encoders import HashEncoder
 from jobsearch.confidence import CALIBRATIONS, GOOD, SHARING, confidences
 from jobsearch.engine import JobSearch
 from jobsearch.filters import Filter
-from jobsearch.hits import Hit, any_good_match
+from jobsearch.hits import any_good_match
 from jobsearch.lexical.fusion import MODES, Mode
 from jobsearch.taxonomy.model import Taxonomy
 
@@ -125,11 +125,19 @@ def test_a_good_match_among_others_is_enough(engine: JobSearch) -> None:
     assert any_good_match(engine.similar(good.uri, 1))
 
 
-def test_an_exact_label_of_two_concepts_is_as_likely_the_one_as_the_other() -> None:
-
+@pytest.mark.parametrize("mode", MODES)
+def test_the_preferred_label_of_one_concept_outdoes_the_alternative_of_another(mode: Mode) -> None:
     concepts = [occupation("a", "plumber"), occupation("b", "pipe welder", "plumber"), occupation("c", "baker")]
-    hits: list[Hit] = engine_of(Taxonomy.of(SOURCE, concepts), HashEncoder()).search("plumber", 3)
-    assert hits[0].confidence == hits[1].confidence > hits[2].confidence  # type: ignore[operator]
+    engine = engine_of(Taxonomy.of(SOURCE, concepts), HashEncoder())
+    hits = engine.search("plumber", 3, mode=mode)
+    assert [hit.score for hit in hits[:2]] == pytest.approx([1, 1])
+    assert hits[0].label == "plumber"
+    assert hits[0].confidence > 5 * hits[1].confidence > 5 * hits[2].confidence  # type: ignore[operator]
+    assert hits[0].confidence > 0.6  # type: ignore[operator]
+    # Two of which it is an alternative label share.
+    both = [occupation("a", "fitter", "plumber"), occupation("b", "pipe welder", "plumber"), concepts[2]]
+    hits = engine_of(Taxonomy.of(SOURCE, both), HashEncoder()).search("plumber", 3, mode=mode)
+    assert hits[0].confidence == pytest.approx(hits[1].confidence)
     assert hits[0].confidence < 0.5  # type: ignore[operator]
 
 

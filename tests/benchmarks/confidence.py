@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from jobsearch import JobSearch
-from jobsearch.confidence import CALIBRATIONS, SHARING
+from jobsearch.confidence import CALIBRATIONS, SHARING, evidence
 from jobsearch.evaluation.reliability import Asked, Reliability, measure_reliability, read_asked, read_off_topic
 from jobsearch.evaluation.reliability_plot import reliability_plot
 from jobsearch.lexical.fusion import MODES, Mode
@@ -80,6 +80,8 @@ def _answers(
             scores[query, place] = hit.score
             if hit.uri == uris[query]:
                 places[query] = place
+        preferred = np.array([hit.label == hit.matched_label for hit in hits], np.bool_)
+        scores[query, : len(hits)] = evidence(scores[query, : len(hits)], np.zeros(len(hits), np.uint8), preferred)
     weights = np.repeat([(1 - PRIOR) / len(titles), PRIOR / len(off_topic)], [len(titles), len(off_topic)])
     return scores, places, weights
 
