@@ -37,7 +37,7 @@ WRITERS: dict[str, Callable[[IndexDirectory], Any]] = {
     "prune": lambda directory: directory.prune(1),
 }
 COMMANDS: dict[str, Callable[[str, Path], tuple[str, ...]]] = {
-    "build": lambda index, _: ("index", "build", "--name", index),
+    "build": lambda index, _: ("index", "build", "--name", index, "--taxonomy", "esco-en", "--encoder", "use"),
     "add": lambda index, titles: ("index", "add", str(titles), "--name", index),
     "remove": lambda index, _: ("index", "remove", f"{ESCO}occupation/003", "--name", index),
     "rollback": lambda index, _: ("index", "rollback", index),
