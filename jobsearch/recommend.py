@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -48,13 +49,10 @@ _Related = dict[int, dict[int, float]]
 def recommend_skills(searcher: Searcher, title: str, k: int, where: Filter) -> list[Recommendation]:
     """Recommend the skills that go with a title (see `JobSearch.recommend_skills`)."""
     searcher.check(k, "skill")
-    labels = searcher.opened.labels
-    number = labels.concept(title) if isinstance(title, str) else None
-    if number is None and isinstance(title, str) and title.startswith(_URI_BEGINNINGS):
-        raise QueryError(f"index {searcher.opened.name!r} holds no occupation {title!r}; take a URI from a hit")
-    if number is not None and labels.kind_of(number) != "occupation":
-        raise QueryError(f"title is the skill {title!r}, expected an occupation, as text or URI")
-    vector = searcher.embed([title if number is None else labels.texts[labels.rows_of(number)[0]]])
+    number, text = _named(
+        searcher, title, "occupation", "title is the skill {}, expected an occupation, as text or URI"
+    )
+    vector = searcher.embed([text])
     related: _Related = defaultdict(dict)
     matches = _matches(searcher, vector, "occupation", _OCCUPATIONS, _OCCUPATION_TEMPERATURE)
     if number is not None:
@@ -72,20 +70,11 @@ def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: F
     skills = skills if isinstance(skills, Sequence) else list(skills)
     if isinstance(skills, str) or not skills:
         raise QueryError(f"skills is {skills!r}, expected a list of at least one skill, as texts or URIs")
-    labels = searcher.opened.labels
-    known = [labels.concept(skill) if isinstance(skill, str) else None for skill in skills]
-    for asked, number in zip(skills, known, strict=True):
-        if number is None and isinstance(asked, str) and asked.startswith(_URI_BEGINNINGS):
-            raise QueryError(f"index {searcher.opened.name!r} holds no skill {asked!r}; take a URI from a hit")
-        if number is not None and labels.kind_of(number) != "skill":
-            raise QueryError(f"skills holds the occupation {asked!r}, expected skills, as texts or URIs")
-    texts = [
-        skill if number is None else labels.texts[labels.rows_of(number)[0]]
-        for skill, number in zip(skills, known, strict=True)
-    ]
-    vectors = searcher.embed(texts)
+    another = "skills holds the occupation {}, expected skills, as texts or URIs"
+    named = [_named(searcher, skill, "skill", another) for skill in skills]
+    vectors = searcher.embed([text for _, text in named])
     found = []
-    for number, vector in zip(known, vectors, strict=True):
+    for (number, _), vector in zip(named, vectors, strict=True):
         matches = _matches(searcher, vector[None], "skill", _SKILLS, _SKILL_TEMPERATURE)
         found.append(matches if number is None else {**matches, number: 1.0})
     rarities = [_rarity(searcher, matches) for matches in found]
@@ -100,6 +89,28 @@ def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: F
             by[skill] = by.get(skill, 0.0) + part * rarity / sum(rarities)
     mean = vectors.mean(axis=0)
     return _merge(searcher, mean / np.linalg.norm(mean), related, "occupation", _TITLE_SHARE, k, where)
+
+
+def _named(searcher: Searcher, asked: Any, kind: Kind, another: str) -> tuple[int | None, str]:
+    """Return the concept that a URI names, None for words, and the text to look for.
+
+    Args:
+        searcher: the index.
+        asked: a text or a URI.
+        kind: of what may be named.
+        another: what to say of a concept of the other kind, with `{}` for its URI.
+    """
+    labels = searcher.opened.labels
+    if not isinstance(asked, str):  # which embedding refuses
+        return None, asked
+    number = labels.concept(asked)
+    if number is None:
+        if asked.startswith(_URI_BEGINNINGS):
+            raise QueryError(f"index {searcher.opened.name!r} holds no {kind} {asked!r}; take a URI from a hit")
+        return None, asked
+    if labels.kind_of(number) != kind:
+        raise QueryError(another.format(repr(asked)))
+    return number, labels.texts[labels.rows_of(number)[0]]
 
 
 def _matches(searcher: Searcher, vector: Embeddings, kind: Kind, most: int, temperature: float) -> dict[int, float]:

@@ -20,11 +20,8 @@ def decode(content: bytes, place: str, error: type[JobSearchError], *, line: int
     Raises:
         JobSearchError: `error`; it is not UTF-8. The line and the byte in it, both from 1, are named.
     """
-    if line == 1 and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise error(
-            f'{place} is UTF-16 (Excel\'s "Unicode text"), expected UTF-8; save it as "CSV UTF-8", or convert it with '
-            "`iconv -f UTF-16 -t UTF-8`"
-        )
+    if line == 1:
+        refuse_utf16(content, place, error)
     try:
         return content.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as wrong:
@@ -35,6 +32,15 @@ def decode(content: bytes, place: str, error: type[JobSearchError], *, line: int
             f"{place} line {line} is not UTF-8 (byte 0x{wrong.object[wrong.start]:02x} at {column}); "
             "save the file as UTF-8"
         ) from None
+
+
+def refuse_utf16(content: bytes, place: str, error: type[JobSearchError]) -> None:
+    """Raise `error` where what a file begins with says that it is UTF-16 (arguments as of `decode`)."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise error(
+            f'{place} is UTF-16 (Excel\'s "Unicode text"), expected UTF-8; save it as "CSV UTF-8", or convert it with '
+            "`iconv -f UTF-16 -t UTF-8`"
+        )
 
 
 def read(path: Path, wanted: str, error: type[JobSearchError]) -> str:

@@ -178,6 +178,8 @@ def test_examples_in_python_that_differ() -> None:
     text = "x\n\n```pycon\n>>> a = 1\n>>> a\n1\n```\n\n```pycon\n>>> a + 1\n3\n>>> 'abcd'\n'a...'\n```\n"
     ((step, printed),) = examples_that_differ(text)
     assert (step.command, step.expected, step.begin, step.end, printed) == ("a + 1\n", ("3",), 10, 11, "2\n")
+    with pytest.raises(ZeroDivisionError):  # which is no way to agree
+        examples_that_differ("```pycon\n>>> 1 / 0\n1\n```\n")
 
 
 # --- slow ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ command must succeed, unless it prints a line that begins with "Error:": then it
 
 from __future__ import annotations
 
-import contextlib
 import doctest
 import os
 import re
@@ -164,6 +163,11 @@ class _Examples(doctest.DocTestRunner):
         shown = example.want.splitlines()
         self.different.append((Step(example.source, tuple(shown), begin, begin + len(shown)), got))
 
+    def report_unexpected_exception(
+        self, out: Any, test: doctest.DocTest, example: doctest.Example, exc_info: Any
+    ) -> None:
+        raise exc_info[1]
+
 
 def examples_that_differ(text: str) -> list[tuple[Step, str]]:
     """Run the examples of a document's ```pycon blocks; return those that print something else, and what they print."""
@@ -171,8 +175,7 @@ def examples_that_differ(text: str) -> list[tuple[Step, str]]:
     for first, block in blocks(text, "pycon"):
         test = doctest.DocTestParser().get_doctest(block, names, f"line {first + 1}", None, first)
         test.globs = names  # what a block defines the next ones know
-        with contextlib.redirect_stderr(sys.stdout):
-            runner.run(test, clear_globs=False)
+        runner.run(test, clear_globs=False)
     return runner.different
 
 

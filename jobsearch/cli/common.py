@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import io
 import json
@@ -119,13 +118,11 @@ def stdin_lines() -> Iterator[str]:
         QueryError: it is UTF-16. Other bytes that are no UTF-8 come through as U+FFFD: one must not end a stream.
     """
     from jobsearch.errors import QueryError
-    from jobsearch.utf8 import decode
+    from jobsearch.utf8 import refuse_utf16
 
     # Not through `sys.stdin.buffer`: at exit the interpreter closes that, and crashes if a thread still reads it.
     with open(sys.stdin.fileno(), "rb", closefd=False) as raw:
-        begins = raw.peek(2)[:2]
-        if begins in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            decode(begins, "stdin", QueryError)
+        refuse_utf16(raw.peek(2), "stdin", QueryError)
         yield from io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace")
 
 

@@ -65,9 +65,8 @@ def search(
       jobsearch search "machine learning engineer" -k 5 --kind occupation
       cut -d, -f1 titles.csv | jobsearch search - -k 1 > coded.jsonl
     """
-    from jobsearch.errors import QueryError
     from jobsearch.filters import Filter
-    from jobsearch.taxonomy.labels import clean_label
+    from jobsearch.searcher import clean_query
 
     where = Filter(isco=isco, language=language, min_score=min_score)
     engine = open_engine(index_name)
@@ -76,9 +75,8 @@ def search(
     engine.search_many(
         [], most, wanted, where, by
     )  # checks all and says what is wrong, before anything is read or printed
-    for number, query in enumerate(queries, start=1):
-        if not clean_label(query):
-            raise QueryError(f"query {number} is empty ({query!r}); type a job title or a skill")
+    for position, query in enumerate(queries):
+        clean_query(query, position)
     streamed = "-" in queries
     for position, query in enumerate(queries):
         if query == "-":

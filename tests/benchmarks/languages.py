@@ -1,7 +1,7 @@
 """How well an encoder finds across languages: held-out occupations, a title in one language, all labels in another.
 
     jobsearch esco import FOLDER          # occupations in several languages
-    jobsearch tune --steps 300
+    jobsearch tune --steps 400 --train-table --table-rate 8 --validate-every 100
     python tests/benchmarks/languages.py --encoder use --encoder tuned-1
 
 Prints the MRR of each pair of languages with English, both ways, and of each language alone. No concept asked for was
