@@ -29,7 +29,8 @@ GOOD = 1 / 3
 # The score that a concept counts with of which what was typed is an alternative label, where it is another one's
 # preferred label: of 89 such vacancy titles the other one was meant 65 times, and one of these 5 times.
 ALTERNATIVE = 0.82
-_SAME = 1 - 1e-6
+# From this score on a label is what was typed.
+SAME = 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def evidence(scores: Floats, kinds: npt.NDArray[np.uint8], preferred: npt.NDArra
         kinds: of the candidates, (n,).
         preferred: whether each one's nearest label is its preferred one, (n,).
     """
-    same = scores >= _SAME
+    same = scores >= SAME
     outdone = same & ~preferred & np.isin(kinds, kinds[same & preferred])
     return np.where(outdone, ALTERNATIVE, scores)
 

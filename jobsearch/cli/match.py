@@ -61,9 +61,10 @@ def match(
 
     FILE ends in .csv, .parquet, .jsonl or .ndjson, or is `-` for a CSV on stdin, answered on stdout. Each row is
     written in its order, with match_uri, match_label, match_matched_label, match_kind, match_score (a cosine of four
-    decimals) and, where the index knows it, match_isco_group; -k above 1 adds match_rank and writes a row a hit. A row
-    without a title, or without a hit, gets empty cells. --min-score 0.64 leaves out what `search` by meaning would call
-    no good match.
+    decimals), where the index knows it match_isco_group, match_confidence (0 to 1: that this is the concept meant) and
+    match_good_match (false: just the nearest there is; --min-score 0.64 leaves these out); -k above 1 adds match_rank
+    and writes a row a hit. A row without a title, or without a hit, gets empty cells. All is as `search --mode meaning`
+    says it.
 
     A run that was interrupted goes on where it stopped when it is started again; its work is in OUT.partial till then.
 
@@ -143,11 +144,13 @@ def _on_spark(
             **_used(opened),
             "rows": summary.rows,
             "without_hit": summary.without_hit,
+            "without_good_match": summary.without_good_match,
         }
         print_json({**record, **_pace(summary)})
     else:
         click.echo(
-            f"{summary.rows:,} rows: {summary.without_hit:,} without a title or a hit; "
+            f"{summary.rows:,} rows: {summary.without_hit:,} without a title or a hit, "
+            f"{summary.without_good_match:,} without a title or a good match; "
             f"{summary.rows_per_second:,.0f} rows/s; in {target}.",
             err=True,
         )
@@ -166,7 +169,8 @@ def _line(target: str, summary: Summary) -> str:
     resumed = f", {summary.resumed_after:,} of them before" if summary.resumed_after else ""
     return (
         f"{summary.rows:,} rows{resumed}: {summary.searched:,} titles searched, {summary.empty:,} empty, "
-        f"{summary.without_hit:,} without a hit; {summary.rows_per_second:,.0f} rows/s; "
+        f"{summary.without_hit:,} without a hit; {summary.without_good_match:,} of {summary.titles:,} titles without a "
+        f"good match; {summary.rows_per_second:,.0f} rows/s; "
         f"in {'stdout' if target == _STREAM else target}."
     )
 
@@ -180,6 +184,7 @@ def _record(engine: JobSearch, file: str, column: str, target: str, summary: Sum
         "rows": summary.rows,
         "empty": summary.empty,
         "without_hit": summary.without_hit,
+        "without_good_match": summary.without_good_match,
         "searched": summary.searched,
         "resumed_after": summary.resumed_after,
         **_pace(summary),

@@ -20,7 +20,7 @@ from jobsearch.filters import EVERYTHING, Filter
 from jobsearch.hits import KindFilter
 from jobsearch.integrations.spark_errors import check_installed
 from jobsearch.integrations.spark_index import VersionAddress, find_index, ship
-from jobsearch.matching.matcher import Matcher
+from jobsearch.matching.matcher import TYPES, Matcher
 from jobsearch.matching.sources import choose_column
 from jobsearch.matching.writers import hit_arrays, hit_schema
 
@@ -42,8 +42,8 @@ def match(
     """Find the concepts of each title of a DataFrame; lazy, as all of Spark's transformations.
 
     The columns are those of `jobsearch match` behind the DataFrame's own, a row a hit, and a row of nulls for a title
-    that is empty or has no hit. The hits are those of `jobsearch match`; of the score, a cosine of four decimals, the
-    last may differ by one, since titles are encoded together with others than there.
+    that is empty or has no hit. The hits are those of `jobsearch match`; of score and confidence, of four decimals,
+    the last may differ by one, since titles are encoded together with others than there.
 
     Args:
         df: any DataFrame.
@@ -64,7 +64,7 @@ def match(
         StorageError: there is no room to pack it.
     """
     check_installed()
-    from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
+    from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StringType, StructField, StructType
 
     chosen = choose_column("the DataFrame", df.columns, column)
     found = df.schema[chosen].dataType
@@ -74,8 +74,8 @@ def match(
         )
     located = find_index(index, version)
     columns = Matcher(located.open(), k, kind, where).columns
-    types = {"match_rank": IntegerType(), "match_score": DoubleType()}
-    added = [StructField(name, types.get(name, StringType())) for name in columns]
+    types = {int: IntegerType(), float: DoubleType(), bool: BooleanType()}
+    added = [StructField(name, types.get(TYPES.get(name, str), StringType())) for name in columns]
     reached = ship(df.sparkSession, located) if shipped else located
     work = _Work(reached, df.columns.index(chosen), k, kind, where)
     # PySpark warns of pandas 3, which nothing here uses.

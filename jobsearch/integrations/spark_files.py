@@ -45,11 +45,13 @@ class SparkSummary:
     Args:
         rows: rows of the input, each of which is in the output.
         without_hit: rows of these without a title or without a hit.
+        without_good_match: rows without a title or without a hit that is a good match; those without a hit among them.
         seconds: how long it took, Spark's start not counted.
     """
 
     rows: int
     without_hit: int
+    without_good_match: int
     seconds: float
 
     @property
@@ -141,7 +143,10 @@ def match_files(
         partial = f"{out.rstrip('/')}.partial"
         _write(coded, partial, target)
         _publish(session, partial, out, force)
-    return SparkSummary(counted.get["rows"], counted.get["without_hit"], time.perf_counter() - begun)
+    counts = counted.get
+    return SparkSummary(
+        counts["rows"], counts["without_hit"], counts["without_good_match"], time.perf_counter() - begun
+    )
 
 
 def _read(session: SparkSession, path: str, kind: Format, delimiter: str | None) -> DataFrame:
@@ -179,7 +184,10 @@ def _counting(coded: DataFrame) -> tuple[Any, DataFrame]:
     counted = Observation()
     rank = coalesce(col("match_rank"), lit(1)) if "match_rank" in coded.columns else lit(1)
     rows, without_hit = count_if(rank == 1), count_if(col("match_uri").isNull())
-    return counted, coded.observe(counted, rows.alias("rows"), without_hit.alias("without_hit"))
+    # Of a title's hits the first is a good match, if any is.
+    without_good_match = count_if((rank == 1) & ~coalesce(col("match_good_match"), lit(False)))
+    named = {"rows": rows, "without_hit": without_hit, "without_good_match": without_good_match}
+    return counted, coded.observe(counted, *(count.alias(name) for name, count in named.items()))
 
 
 @contextlib.contextmanager

@@ -19,13 +19,14 @@ from jobsearch.hits import KindFilter
 from jobsearch.index.concepts import nearest_rows
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
-from jobsearch.matching.memory import Memory, Places, Rows, Scores
+from jobsearch.matching.memory import Answers, Memory, Places
+from jobsearch.matching.sure import CALIBRATION, Flags, looked_at, sure_of
 from jobsearch.searcher import Searcher
 from jobsearch.taxonomy.labels import clean_label
 
 # Titles remembered, about 60 MB; fewer where each has many hits, so that the answers stay below 64 MB.
 REMEMBERED = 200_000
-_MOST_HITS = 8_000_000
+_MOST_HITS = 5_000_000
 # Titles encoded in one call, and vectors that one thread searches for at once. Both are fixed: what is computed
 # together must not depend on the machine, or float32 rounding would show where a run was interrupted.
 _ENCODED = 2048
@@ -35,7 +36,7 @@ BATCH = 8192
 _MOST_LINES = 65_536
 # Labels whose columns are kept as they were made.
 _DESCRIBED = 16_384
-# A cosine beyond these is float32 noise, and may differ where a title is encoded together with others.
+# A cosine or a confidence beyond these is float32 noise, and may differ where a title is encoded together with others.
 DECIMALS = 4
 COLUMNS = (
     "match_rank",
@@ -45,7 +46,11 @@ COLUMNS = (
     "match_kind",
     "match_score",
     "match_isco_group",
+    "match_confidence",
+    "match_good_match",
 )
+# Columns that hold no texts.
+TYPES: dict[str, type] = {"match_rank": int, "match_score": float, "match_confidence": float, "match_good_match": bool}
 
 
 @dataclass(frozen=True)
@@ -81,17 +86,15 @@ class Matches:
     """Answers for a batch of titles.
 
     Args:
-        rows: int32 (n, k), rows of the index's label table, best first, -1 where there are no more.
-        scores: float32 (n, k), cosines.
-        asked: the same two for the titles alone that were asked, in the order of the plan.
+        answers: of each title.
+        asked: of the titles alone that were asked, in the order of the plan.
         empty: how many of the titles were empty.
         describe: turns a row into URI, label, matched label, kind and ISCO group.
         columns: names of the columns of `lines`.
     """
 
-    rows: Rows
-    scores: Scores
-    asked: tuple[Rows, Scores]
+    answers: Answers
+    asked: Answers
     empty: int
     describe: Callable[[int], tuple[Any, ...]]
     columns: tuple[str, ...]
@@ -99,27 +102,49 @@ class Matches:
     @property
     def without_hit(self) -> int:
         """How many of the titles that are not empty have no hit."""
-        return int(np.count_nonzero(self.rows[:, 0] < 0)) - self.empty
+        return int(np.count_nonzero(self.answers.rows[:, 0] < 0)) - self.empty
+
+    @property
+    def without_good_match(self) -> int:
+        """How many of the titles that are not empty have no hit that is a good match."""
+        return int(np.count_nonzero(~self._good.any(axis=1))) - self.empty
+
+    @property
+    def _good(self) -> Flags:
+        """Which hits are good matches, as `JobSearch.search` by meaning tells them."""
+        # In double precision, since float32 would round the bound.
+        return (self.answers.rows >= 0) & (self.answers.scores.astype(np.float64) >= CALIBRATION.good_score)
 
     def lines(self) -> Lines:
         """Return a line for each hit, and one for each title without any."""
-        positions = np.repeat(np.arange(len(self.rows)), np.maximum(np.count_nonzero(self.rows >= 0, axis=1), 1))
-        first = np.searchsorted(positions, np.arange(len(self.rows)))
+        everywhere, count = self.answers.rows, len(self.answers.rows)
+        positions = np.repeat(np.arange(count), np.maximum(np.count_nonzero(everywhere >= 0, axis=1), 1))
+        first = np.searchsorted(positions, np.arange(count))
         ranks = np.arange(len(positions)) - first[positions]
-        rows = self.rows[positions, ranks].tolist()
+        rows = everywhere[positions, ranks].tolist()
         # In double precision, so that what is printed has so many decimals.
-        cosines = np.clip(self.scores[positions, ranks].astype(np.float64), -1, 1).round(DECIMALS)
+        cosines, sure = (
+            np.clip(part[positions, ranks].astype(np.float64), -1, 1).round(DECIMALS).tolist()
+            for part in (self.answers.scores, self.answers.sure)
+        )
+        good = self._good[positions, ranks].tolist()
         described = [self.describe(row) if row >= 0 else (None,) * 5 for row in rows]
         uris, labels, matched, kinds, isco = zip(*described, strict=True) if described else ((),) * 5
         found = [row >= 0 for row in rows]
+
+        def where_found(values: Sequence[Any]) -> list[Any]:
+            return [value if hit else None for value, hit in zip(values, found, strict=True)]
+
         columns: dict[str, Sequence[Any]] = {
-            "match_rank": [rank + 1 if hit else None for rank, hit in zip(ranks.tolist(), found, strict=True)],
+            "match_rank": where_found((ranks + 1).tolist()),
             "match_uri": uris,
             "match_label": labels,
             "match_matched_label": matched,
             "match_kind": kinds,
-            "match_score": [score if hit else None for score, hit in zip(cosines.tolist(), found, strict=True)],
+            "match_score": where_found(cosines),
             "match_isco_group": isco,
+            "match_confidence": where_found(sure),
+            "match_good_match": where_found(good),
         }
         return Lines(positions.tolist(), {name: list(columns[name]) for name in self.columns})
 
@@ -141,7 +166,7 @@ class Matcher:
         k: hits for each title.
         kind: `"occupation"`, `"skill"` or `"all"`.
         where: what else each hit must fulfil.
-        remembered: distinct titles whose answers are kept, 300 bytes each and 8 more for each hit.
+        remembered: distinct titles whose answers are kept, 300 bytes each and 12 more for each hit.
 
     Raises:
         QueryError: k, kind or the filter cannot be.
@@ -160,6 +185,8 @@ class Matcher:
         self._k = k
         self._where = filter_of(where)
         self._rows = searcher.rows(wanted, self._where)
+        self._concepts = searcher.opened.labels.concepts(wanted)
+        self._wide = looked_at(k, wanted, self._concepts)
         self.opened: IndexVersion = searcher.opened
         self.remembered = max(1, min(remembered, _MOST_HITS // k))
         self.memory = Memory(self.remembered, k)
@@ -208,11 +235,11 @@ class Matcher:
     def answer(self, plan: Plan, vectors: Embeddings) -> Matches:
         """Search with the vectors of a plan's misses, and put all of its answers together."""
         asked = self._search(vectors)
-        self.memory.put(plan.new, *asked)
+        self.memory.put(plan.new, asked)
         empty = int(np.count_nonzero(plan.places < 0))
-        return Matches(*self.memory.take(plan.places), asked, empty, self._describe, self.columns)
+        return Matches(self.memory.take(plan.places), asked, empty, self._describe, self.columns)
 
-    def _search(self, vectors: Embeddings) -> tuple[Rows, Scores]:
+    def _search(self, vectors: Embeddings) -> Answers:
         """Find the nearest concepts, on one thread a core: FAISS's own threads wait for each other on busy cores."""
         import faiss
 
@@ -220,16 +247,24 @@ class Matcher:
             self._pool = ThreadPoolExecutor(
                 usable_cores(), "jobsearch-match", initializer=faiss.omp_set_num_threads, initargs=(1,)
             )
-        opened = self.opened
-
-        def nearest(part: Embeddings) -> tuple[Any, Any]:
-            return nearest_rows(opened.vectors, opened.labels, part, self._k, self._rows, self._where.least)
-
         parts = [vectors[start : start + _SEARCHED] for start in range(0, len(vectors), _SEARCHED)]
-        found = list(self._pool.map(nearest, parts))
-        rows = np.concatenate([rows for _, rows in found] or [np.empty((0, self._k))]).astype(np.int32)
-        scores = np.concatenate([scores for scores, _ in found] or [np.empty((0, self._k))]).astype(np.float32)
-        return rows, scores
+        found = list(self._pool.map(self._nearest, parts))
+        return Answers(*map(np.concatenate, zip(Answers.none(0, self._k), *found, strict=True)))
+
+    def _nearest(self, vectors: Embeddings) -> Answers:
+        """Find the hits of some vectors among the concepts that share the probability, however high hits must score."""
+        labels = self.opened.labels
+        scores, rows = nearest_rows(self.opened.vectors, labels, vectors, self._wide, self._rows)
+        found = rows >= 0
+        kinds, preferred = labels.kinds(labels.concept_of[rows]), labels.preferred[rows]
+        sure = sure_of(scores, kinds, preferred, found, self._wide < self._concepts)
+        # Of a tie the first may score too low and the second not.
+        order = np.argsort(~found | (scores < self._where.least), axis=1, kind="stable")[:, : self._k]
+        rows[scores < self._where.least] = -1
+        return Answers(
+            np.take_along_axis(rows, order, axis=1).astype(np.int32),
+            *(np.take_along_axis(part, order, axis=1).astype(np.float32) for part in (scores, sure)),
+        )
 
 
 def _columns_of(labels: LabelTable, row: int) -> tuple[str, str, str, str, str | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,29 @@ import numpy.typing as npt
 Places = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
+
+
+class Answers(NamedTuple):
+    """Hits of titles, k each, best first; all of shape (n, k).
+
+    Args:
+        rows: of the index's label table, -1 where there are no more.
+        scores: cosines.
+        sure: confidences.
+    """
+
+    rows: Rows
+    scores: Scores
+    sure: Scores
+
+    def at(self, places: npt.NDArray[np.integer[Any]]) -> Answers:
+        """Return the answers at these places, as copies."""
+        return Answers(self.rows[places], self.scores[places], self.sure[places])
+
+    @staticmethod
+    def none(count: int, k: int) -> Answers:
+        """Return answers of titles of which nothing is known yet."""
+        return Answers(np.zeros((count, k), np.int32), *(np.zeros((count, k), np.float32) for _ in range(2)))
 
 
 class Memory:
@@ -31,8 +55,7 @@ class Memory:
         self._places: OrderedDict[str, int] = OrderedDict()
         # Of each place: which title of all that were ever asked it holds, so that a log of answers can be read back.
         self._asked = np.zeros(capacity, np.int64)
-        self._rows = np.zeros((capacity, k), np.int32)
-        self._scores = np.zeros((capacity, k), np.float32)
+        self._answers = Answers.none(capacity, k)
         self.asked = 0
 
     def __len__(self) -> int:
@@ -69,18 +92,18 @@ class Memory:
         self.asked += len(given)
         return np.array(places, np.int32), misses, given
 
-    def put(self, places: Places, rows: Rows, scores: Scores) -> None:
-        """Take the answers of titles that were asked: rows of labels and cosines, (n, k)."""
-        self._rows[places] = rows
-        self._scores[places] = scores
+    def put(self, places: Places, answers: Answers) -> None:
+        """Take the answers of titles that were asked."""
+        for own, new in zip(self._answers, answers, strict=True):
+            own[places] = new
 
-    def take(self, places: Places) -> tuple[Rows, Scores]:
+    def take(self, places: Places) -> Answers:
         """Return the answers at these places; for the place -1 there is none: rows -1."""
-        rows, scores = self._rows[places], self._scores[places]
-        rows[places < 0] = -1
-        return rows, scores
+        found = self._answers.at(places)
+        found.rows[places < 0] = -1
+        return found
 
-    def restore(self, rows: Rows, scores: Scores) -> None:
+    def restore(self, log: Answers) -> None:
         """Take answers from a log of them all, in the order in which they were asked, after planning the same again."""
         used = len(self._places)
-        self.put(np.arange(used, dtype=np.int32), rows[self._asked[:used]], scores[self._asked[:used]])
+        self.put(np.arange(used, dtype=np.int32), log.at(self._asked[:used]))

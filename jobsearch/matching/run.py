@@ -25,7 +25,7 @@ from jobsearch.matching.writers import Writer, open_writer
 from jobsearch.progress import Progress, silent
 
 # Changes with what a batch's rows look like, so that no file is half of one kind and half of another.
-_LAYOUT = 2
+_LAYOUT = 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Summary:
         rows: rows of the input, each of which is in the output.
         empty: rows of these without a title.
         without_hit: rows with a title and no hit, which only a filter brings about.
+        without_good_match: rows with a title and no hit that is a good match; those without a hit among them.
         searched: titles that were encoded and searched: each distinct one once, as long as it was remembered.
         resumed_after: rows that an earlier run had done.
         seconds: how long this run took, from the first row on.
@@ -62,9 +63,15 @@ class Summary:
     rows: int
     empty: int
     without_hit: int
+    without_good_match: int
     searched: int
     resumed_after: int
     seconds: float
+
+    @property
+    def titles(self) -> int:
+        """Rows that have a title."""
+        return self.rows - self.empty
 
     @property
     def rows_per_second(self) -> float:
@@ -189,7 +196,7 @@ def _go_on(
         progress("going on", number, done.batches)
     if matcher.memory.asked != done.searched:
         raise MatchingError(f"{source.name} is not what {unfinished.folder} was begun with; add --restart")
-    matcher.memory.restore(*unfinished.answers)
+    matcher.memory.restore(unfinished.answers)
     with Stages() as stages:
         for batch, matches in _answered(matcher, batches, stages):
             content = writer.batch(batch, matches.lines())
@@ -231,14 +238,15 @@ def _after(done: Done, batch: Batch, matches: Matches, size: int) -> Done:
         batches=done.batches + 1,
         empty=done.empty + matches.empty,
         without_hit=done.without_hit + matches.without_hit,
-        searched=done.searched + len(matches.asked[0]),
+        without_good_match=done.without_good_match + matches.without_good_match,
+        searched=done.searched + len(matches.asked.rows),
         bytes=done.bytes + size,
     )
 
 
 def _summary(done: Done, before: int, begun: float) -> Summary:
     seconds = time.perf_counter() - begun
-    return Summary(done.rows, done.empty, done.without_hit, done.searched, before, seconds)
+    return Summary(done.rows, done.empty, done.without_hit, done.without_good_match, done.searched, before, seconds)
 
 
 def _identity(source: Source, kind: str, matcher: Matcher, wanted: Wanted, size: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 progress.json  which run it is, and how far it got; written last, so that it never says more than there is
 rows           what was written; beyond what progress.json tells it is cut off when the run goes on
-answers        of each title that was asked: rows of labels (int32) and cosines (float32), k of each
+answers        of each title that was asked: rows of labels (int32), cosines and confidences (float32), k of each
 lock           held by the process at work
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from jobsearch.errors import MatchingError
 from jobsearch.files import storage_errors, sync, write_atomically
-from jobsearch.matching.memory import Rows, Scores
+from jobsearch.matching.memory import Answers
 from jobsearch.matching.writers import Writer
 
 _PROGRESS, _ROWS, _ANSWERS, _FINISHED, _LOCK = "progress.json", "rows", "answers", "finished", "lock"
@@ -36,6 +36,7 @@ class Done:
         batches: in how many batches.
         empty: rows of these without a title.
         without_hit: rows with a title and no hit.
+        without_good_match: rows with a title and no hit that is a good match.
         searched: titles that were asked.
         bytes: of the rows that were written.
         total: rows of the input, 0 if unknown.
@@ -46,6 +47,7 @@ class Done:
     batches: int = 0
     empty: int = 0
     without_hit: int = 0
+    without_good_match: int = 0
     searched: int = 0
     bytes: int = 0
     total: int = 0
@@ -96,14 +98,14 @@ class Unfinished:
         self._lock.release()
 
     @property
-    def answers(self) -> tuple[Rows, Scores]:
-        """All answers so far, in the order in which they were asked: rows of labels and cosines, (n, k)."""
+    def answers(self) -> Answers:
+        """All answers so far, in the order in which they were asked."""
         if not self.done.searched:  # nothing can be mapped of an empty file
-            return np.empty((0, self._k), np.int32), np.empty((0, self._k), np.float32)
+            return Answers.none(0, self._k)
         stored = np.memmap(self.folder / _ANSWERS, self._record, "r", shape=(self.done.searched,))
-        return stored["rows"], stored["scores"]
+        return Answers(*(stored[name] for name in Answers._fields))
 
-    def commit(self, content: bytes, answers: Sequence[tuple[Rows, Scores]], done: Done) -> None:
+    def commit(self, content: bytes, answers: Sequence[Answers], done: Done) -> None:
         """Keep what was written for a batch, and the answers to the titles that were asked for it.
 
         Raises:
@@ -111,9 +113,10 @@ class Unfinished:
         """
         with storage_errors(self.out):
             _append(self._rows, content)
-            for rows, scores in answers:
-                stored = np.empty(len(rows), self._record)
-                stored["rows"], stored["scores"] = rows, scores
+            for part in answers:
+                stored = np.empty(len(part.rows), self._record)
+                for name, values in part._asdict().items():
+                    stored[name] = values
                 _append(self._answers, stored.tobytes())
         self._save(done)
 
@@ -137,7 +140,8 @@ class Unfinished:
 
     @property
     def _record(self) -> np.dtype[Any]:
-        return np.dtype([("rows", "<i4", (self._k,)), ("scores", "<f4", (self._k,))])
+        kinds = {"rows": "<i4", "scores": "<f4", "sure": "<f4"}
+        return np.dtype([(name, kinds[name], (self._k,)) for name in Answers._fields])
 
     def _open(self, restart: bool) -> None:
         with storage_errors(self.out):

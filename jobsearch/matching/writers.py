@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jobsearch.matching.batches import Batch, to_json
-from jobsearch.matching.matcher import Lines
+from jobsearch.matching.matcher import TYPES, Lines
 from jobsearch.matching.sources import Format, ParquetSource, Source
 
 # Rows of a row group of a Parquet file: one is in memory at a time.
@@ -70,9 +70,7 @@ class CsvWriter(Writer):
     def batch(self, batch: Batch, lines: Lines) -> bytes:
         """Return lines of the CSV."""
         cells = batch.cells()
-        found = zip(
-            *(["" if value is None else str(value) for value in c] for c in lines.columns.values()), strict=True
-        )
+        found = zip(*([_cell(value) for value in column] for column in lines.columns.values()), strict=True)
         return self._text([cells[position] + [*hit] for position, hit in zip(lines.positions, found, strict=True)])
 
     def _text(self, rows: list[list[str]]) -> bytes:
@@ -158,8 +156,8 @@ def hit_schema(columns: Sequence[str]) -> Any:
     """Return the hits' columns as a `pyarrow.Schema`."""
     import pyarrow as pa
 
-    types = {"match_rank": pa.int32(), "match_score": pa.float64()}
-    return pa.schema([pa.field(name, types.get(name, pa.string())) for name in columns])
+    types = {int: pa.int32(), float: pa.float64(), bool: pa.bool_()}
+    return pa.schema([pa.field(name, types.get(TYPES.get(name, str), pa.string())) for name in columns])
 
 
 def hit_arrays(lines: Lines, schema: Any) -> list[Any]:
@@ -172,6 +170,15 @@ def hit_arrays(lines: Lines, schema: Any) -> list[Any]:
     import pyarrow as pa
 
     return [pa.array(lines.columns[field.name], field.type) for field in schema]
+
+
+def _cell(value: Any) -> str:
+    """Return a hit's value as a cell of a CSV; true and false are in small letters, as JSON and Spark have them."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _stored(written: Path) -> Iterator[Any]:

@@ -94,6 +94,7 @@ def _differences(single: Path, out: Path) -> dict[str, int]:
     scores = sum(a["match_score"] != b["match_score"] for a, b in zip(ours, theirs, strict=True))
     for row in (*ours, *theirs):
         row.pop("match_score")
+        row.pop("match_confidence")
     return {"uris": sum(a != b for a, b in zip(ours, theirs, strict=True)), "scores": scores}
 
 

@@ -39,7 +39,11 @@ def test_a_csv_is_matched_beside_itself(session_home: Path, cli: Cli, tmp_path: 
     done = cli(session_home, "match", str(write(tmp_path / "jobs.csv")))
     assert (done.code, done.out) == (0, "")
     out = tmp_path / "jobs.matched.csv"
-    assert re.fullmatch(rf"6 rows: 4 titles searched, 1 empty, 0 without a hit; [\d,]+ rows/s; in {out}\.\n", done.err)
+    assert re.fullmatch(
+        r"6 rows: 4 titles searched, 1 empty, 0 without a hit; 0 of 5 titles without a good match; "
+        rf"[\d,]+ rows/s; in {out}\.\n",
+        done.err,
+    )
     rows = rows_of(out.read_text(encoding="utf-8"))
     assert found_in(rows) == FOUND
     assert [row["title"] for row in rows] == TITLES
@@ -52,6 +56,8 @@ def test_a_csv_is_matched_beside_itself(session_home: Path, cli: Cli, tmp_path: 
         "match_kind": "occupation",
         "match_score": "1.0",
         "match_isco_group": "7512",
+        "match_confidence": rows[1]["match_confidence"],
+        "match_good_match": "true",
     }
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "stdin") == ["jobs.csv", "jobs.matched.csv"]
 
@@ -70,6 +76,22 @@ def test_hits_are_those_of_search(session_home: Path, cli: Cli, tmp_path: Path) 
             (hit["rank"], hit["uri"], hit["matched_label"]) for hit in hits
         ]
         assert [row["match_score"] for row in own] == pytest.approx([hit["score"] for hit in hits], abs=1.01e-4)
+        sure = [hit["confidence"] for hit in hits]
+        assert [row["match_confidence"] for row in own] == pytest.approx(sure, abs=1.01e-4)
+        assert [row["match_good_match"] for row in own] == [hit["good_match"] for hit in hits]
+
+
+def test_rows_without_a_good_match_are_told(session_home: Path, cli: Cli, tmp_path: Path) -> None:
+    source = write(tmp_path / "jobs.csv", "title\nnurse\nlorem ipsum dolor\n\n")
+    done = cli(session_home, "match", str(source))
+    assert "3 rows: 2 titles searched, 1 empty, 0 without a hit; 1 of 2 titles without a good match; " in done.err
+    rows = rows_of((tmp_path / "jobs.matched.csv").read_text(encoding="utf-8"))
+    assert list(rows[0])[-2:] == ["match_confidence", "match_good_match"]  # behind those that were there before them
+    assert [row["match_good_match"] for row in rows] == ["true", "false", ""]
+    assert float(rows[0]["match_confidence"]) > 0.5 > float(rows[1]["match_confidence"]) > 0
+    assert "No good match" in cli(session_home, "search", "lorem ipsum dolor", "--mode", "meaning").out
+    done = cli(session_home, "match", str(source), "--force", "--min-score", "0.9")
+    assert "1 without a hit; 1 of 2 titles without a good match; " in done.err
 
 
 def test_filters_narrow_it(session_home: Path, cli: Cli, tmp_path: Path) -> None:
@@ -110,6 +132,7 @@ def test_the_summary_as_json(session_home: Path, cli: Cli, tmp_path: Path) -> No
         "rows": int,
         "empty": int,
         "without_hit": int,
+        "without_good_match": int,
         "searched": int,
         "resumed_after": int,
         "seconds": float,
@@ -132,7 +155,7 @@ def test_stdin_is_answered_on_stdout(session_home: Path, tmp_path: Path) -> None
     assert done.code == 0
     assert found_in(rows_of(done.out)) == FOUND
     assert re.fullmatch(r"6 rows: 4 titles .* rows/s; in stdout\.\n", done.err)
-    assert done.out.splitlines()[3] == "2,,,,,,,"
+    assert done.out.splitlines()[3] == "2,,,,,,,,,"
 
 
 def test_stdin_may_go_to_a_file_and_a_file_to_stdout(session_home: Path, cli: Cli, tmp_path: Path) -> None:

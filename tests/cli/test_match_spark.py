@@ -48,10 +48,11 @@ def test_a_csv_is_matched_as_on_one_machine(session_home: Path, cli: Cli, source
         "encoder": {"name": str, "fingerprint": str},
         "rows": int,
         "without_hit": int,
+        "without_good_match": int,
         "seconds": float,
         "rows_per_second": float,
     }
-    assert (record["rows"], record["without_hit"]) == (200, 25)
+    assert [record[name] for name in ("rows", "without_hit", "without_good_match")] == [200, 25, 25]
     written = parts(tmp_path / "many.csv")
     assert len(written) == 2  # one CSV is spread over both cores, in its order
     with (tmp_path / "one.csv").open(encoding="utf-8", newline="") as file:
@@ -60,9 +61,12 @@ def test_a_csv_is_matched_as_on_one_machine(session_home: Path, cli: Cli, source
     for part in written:
         with part.open(encoding="utf-8", newline="") as file:
             found += csv.DictReader(file)
-    assert [{**row, "match_score": ""} for row in found] == [{**row, "match_score": ""} for row in wanted]
+    numbers = ("match_score", "match_confidence")
+    without = dict.fromkeys(numbers, "")
+    assert [{**row, **without} for row in found] == [{**row, **without} for row in wanted]
     for ours, theirs in zip(found, wanted, strict=True):
-        assert float(ours["match_score"] or 0) == pytest.approx(float(theirs["match_score"] or 0), abs=1.01e-4)
+        for name in numbers:
+            assert float(ours[name] or 0) == pytest.approx(float(theirs[name] or 0), abs=1.01e-4)
 
 
 @needs_spark
@@ -70,7 +74,8 @@ def test_nothing_is_replaced_unasked(session_home: Path, source: Path, tmp_path:
     out = tmp_path / "o.jsonl"
     done = on_spark(session_home, str(source), "--out", str(out))
     assert done.code == 0
-    assert re.search(rf"^200 rows: 25 without a title or a hit; [\d,]+ rows/s; in {out}\.$", done.err, re.MULTILINE)
+    counts = "200 rows: 25 without a title or a hit, 25 without a title or a good match"
+    assert re.search(rf"^{counts}; [\d,]+ rows/s; in {out}\.$", done.err, re.MULTILINE)
     rows = [json.loads(line) for part in parts(out) for line in part.read_text(encoding="utf-8").splitlines()]
     assert [row["title"] for row in rows[:8]] == [title or None for title in TITLES]
     assert rows[0]["match_uri"] == f"{ESCO}occupation/nurse" and rows[2]["match_uri"] is None

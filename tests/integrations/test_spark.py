@@ -81,12 +81,13 @@ def collected(coded: Any) -> list[dict[str, Any]]:
 
 
 def check_same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
-    """Check that rows are equal, but for the last decimal of a score."""
+    """Check that rows are equal, but for the last decimal of a score or a confidence."""
     assert len(found) == len(wanted)
     for ours, theirs in zip(found, wanted, strict=True):
-        mine, its = ours.pop("match_score"), theirs.pop("match_score")
+        numbers = [(row.pop("match_score"), row.pop("match_confidence")) for row in (ours, theirs)]
         assert ours == theirs
-        assert mine == its or abs(mine - its) < 1.5e-4
+        for mine, its in zip(*numbers, strict=True):
+            assert mine == its or abs(mine - its) < 1.5e-4
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from jobsearch.engine import JobSearch
 from jobsearch.filters import EVERYTHING, Filter
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.versions import IndexDirectory
-from jobsearch.matching.matcher import DECIMALS
+from jobsearch.matching.matcher import COLUMNS, DECIMALS
 
 FORMATS = ("csv", "jsonl", "parquet")
 
@@ -121,9 +121,10 @@ def expected(
                     "match_kind": hit.kind,
                     "match_score": round(hit.score, DECIMALS),
                     "match_isco_group": engine.concept(hit.uri).isco_group,
+                    "match_confidence": round(hit.confidence or 0.0, DECIMALS),
+                    "match_good_match": hit.good_match,
                 }
             )
         if not hits:
-            names = ("rank", "uri", "label", "matched_label", "kind", "score", "isco_group")
-            lines.append({"position": number, **{f"match_{name}": None for name in names}})
+            lines.append({"position": number, **dict.fromkeys(COLUMNS)})
     return lines

@@ -21,7 +21,7 @@ from jobsearch.matching.matcher import COLUMNS, Lines, Matcher
 from jobsearch.searcher import Searcher
 from jobsearch.taxonomy.model import Taxonomy
 
-TITLES = titles(220)
+TITLES = [*titles(199), "zzz", *titles(20)]  # of which nothing is a good match
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,13 @@ def test_hits_are_those_of_the_engine(engine: JobSearch, k: int, kind: KindFilte
     if k == 1:
         for row in wanted:
             del row["match_rank"]
-    assert [{**row, "match_score": None} for row in found] == [{**row, "match_score": None} for row in wanted]
+    numbers = ("match_score", "match_confidence")
+    without = dict.fromkeys(numbers)
+    assert [{**row, **without} for row in found] == [{**row, **without} for row in wanted]
     for got, true in zip(found, wanted, strict=True):
-        assert got["match_score"] == (
-            None if true["match_score"] is None else pytest.approx(true["match_score"], abs=1.01e-4)
-        )
+        for name in numbers:
+            assert got[name] == (None if true[name] is None else pytest.approx(true[name], abs=1.01e-4)), name
+    assert {row["match_good_match"] for row in found} == ({True, None} if where.min_score else {True, False, None})
     if where.min_score:
         assert any(row["match_rank"] is None for row in found)
 
@@ -103,7 +105,7 @@ def test_columns_are_those_that_can_say_something(engine: JobSearch) -> None:
     assert Matcher(engine, k=2).columns == COLUMNS
     assert Matcher(engine).columns == COLUMNS[1:]
     without = engine_of(Taxonomy.of(SOURCE, [occupation("a", "baker"), occupation("b", "clerk")]), HashEncoder(64))
-    assert Matcher(without, k=2).columns == COLUMNS[:-1]
+    assert Matcher(without, k=2).columns == tuple(name for name in COLUMNS if name != "match_isco_group")
 
 
 @pytest.mark.parametrize("wrong", [7, b"baker", ["baker"]])

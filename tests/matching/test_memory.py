@@ -8,20 +8,26 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsearch.matching.memory import Memory
+from jobsearch.matching.memory import Answers, Memory, Rows
 
 
 def answer_of(title: str) -> int:
     return sum(map(ord, title))
 
 
+def answers_of(rows: Rows) -> Answers:
+    """Return answers whose parts can be told from each other."""
+    return Answers(rows, rows.astype(np.float32), 2 * rows.astype(np.float32))
+
+
 def ask(memory: Memory, titles: list[str], k: int = 1) -> tuple[list[str], list[int]]:
     """Plan, answer what is asked, and return what was asked and the first row of each title's answer."""
     places, misses, new = memory.plan(titles)
     rows = np.array([[answer_of(title)] * k for title in misses], np.int32).reshape(len(misses), k)
-    memory.put(new, rows, rows.astype(np.float32))
-    found, scores = memory.take(places)
-    assert np.array_equal(np.where(found < 0, 0, found), np.where(found < 0, 0, scores))
+    memory.put(new, answers_of(rows))
+    found, scores, sure = memory.take(places)
+    for part in (scores, sure / 2):
+        assert np.array_equal(np.where(found < 0, 0, found), np.where(found < 0, 0, part))
     return misses, found[:, 0].tolist()
 
 
@@ -48,8 +54,8 @@ def test_a_batch_may_be_planned_before_the_one_ahead_of_it_is_answered() -> None
     assert second[1] == ["d", "e"]
     for (places, misses, new), rows in ((first, [97, 98, 99]), (second, [99, 100, 101])):
         own = np.array([[answer_of(title)] for title in misses], np.int32)
-        memory.put(new, own, own.astype(np.float32))
-        assert memory.take(places)[0][:, 0].tolist() == rows
+        memory.put(new, answers_of(own))
+        assert memory.take(places).rows[:, 0].tolist() == rows
 
 
 BATCHES = st.lists(st.lists(st.sampled_from(["", *"abcdefgh"]), min_size=1, max_size=4), max_size=12)
@@ -80,7 +86,7 @@ def test_it_is_restored_from_a_log_of_answers(batches: list[list[str]], capacity
     for batch in batches[:stop]:
         second.plan(batch)
     rows = np.array([[answer_of(title)] * 2 for title in log], np.int32).reshape(len(log), 2)
-    second.restore(rows, rows.astype(np.float32))
+    second.restore(answers_of(rows))
     for batch in batches[stop:]:
         assert ask(second, batch, 2) == ask(first, batch, 2)
     assert second.asked == first.asked
@@ -92,4 +98,4 @@ def test_what_a_million_titles_take_is_bounded() -> None:
         memory.plan([str(number) for number in range(start, start + 500)])
         assert len(memory) <= 1000
     assert memory.asked == 20_000
-    assert memory.take(np.arange(1000, dtype=np.int32))[0].shape == (1000, 3)
+    assert memory.take(np.arange(1000, dtype=np.int32)).rows.shape == (1000, 3)
