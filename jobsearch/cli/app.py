@@ -78,8 +78,8 @@ def run(arguments: Sequence[str]) -> int:
     except JobSearchError as error:
         _say(f"Error: {error}")
         return 1
-    except (KeyboardInterrupt, click.Abort):
-        return _interrupted()
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _interrupted(str(error))
     except BrokenPipeError:
         # The reader of our output has gone, as in `jobsearch search … | head -1`.
         _drop_output()
@@ -98,10 +98,11 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _interrupted() -> int:
+def _interrupted(told: str = "") -> int:
+    """Say that a command was interrupted, and what became of its work if the command itself told that."""
     if sys.stderr.isatty():
         click.echo(err=True)  # ends the line on which the terminal shows ^C
-    _say("Interrupted; what was finished before is kept, nothing is half-written.")
+    _say(f"Interrupted; {told or 'what was finished before is kept, nothing is half-written'}.")
     return INTERRUPTED
 
 

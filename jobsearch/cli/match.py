@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from jobsearch.cli.common import filter_options, json_option, kind_option, print_json, show_progress
+from jobsearch.cli.match_interrupted import Watched, interruptions, of_file, on_spark
 from jobsearch.cli.opening import open_engine
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def match(
     says it.
 
     A run that was interrupted goes on where it stopped when it is started again; its work is in OUT.partial till then.
+    Ctrl-C says how much that is.
 
     With --engine spark, FILE is whatever Spark reads (a folder of parts, a pattern, hdfs:// or s3a://), OUT a folder of
     parts, and the index goes to each executor; they need jobsearch installed.
@@ -86,9 +88,19 @@ def match(
     format_of(file)
     target = out or _beside(file)
     if engine == "spark":
-        _on_spark(
-            file, target, wanted, index_name, master, as_json, restart, column=column, delimiter=delimiter, force=force
-        )
+        with interruptions(on_spark):
+            _on_spark(
+                file,
+                target,
+                wanted,
+                index_name,
+                master,
+                as_json,
+                restart,
+                column=column,
+                delimiter=delimiter,
+                force=force,
+            )
         return
     if master is not None:
         raise click.UsageError("--master is about Spark; add --engine spark")
@@ -97,17 +109,19 @@ def match(
         raise click.UsageError("--json prints a summary on stdout, where the rows go; name a file with --out")
     if streamed and (restart or force):
         raise click.UsageError("--restart and --force are about a file to write; name it with --out")
-    source = open_source(file, column, delimiter, any_keys=format_of(target) == "jsonl")
-    if column is None and format_of(file) == "csv" and not is_title_column(source.column):
-        click.echo(f"The titles are taken from the only column; line 1, {source.column!r}, is its name.", err=True)
-    if not streamed:
-        check_out(source, Path(target), force, restart)
-    opened = open_engine(index_name)
-    with show_progress() as progress:
-        if streamed:
-            summary = match_stream(opened, source, sys.stdout.buffer, wanted, progress)
-        else:
-            summary = match_file(opened, source, Path(target), wanted, progress, force=force, restart=restart)
+    watched = Watched()
+    with interruptions(lambda: of_file(file, target, restart, watched)):
+        source = open_source(file, column, delimiter, any_keys=format_of(target) == "jsonl")
+        if column is None and format_of(file) == "csv" and not is_title_column(source.column):
+            click.echo(f"The titles are taken from the only column; line 1, {source.column!r}, is its name.", err=True)
+        if not streamed:
+            check_out(source, Path(target), force, restart)
+        opened = open_engine(index_name)
+        with show_progress() as watched.progress:
+            if streamed:
+                summary = match_stream(opened, source, sys.stdout.buffer, wanted, watched)
+            else:
+                summary = match_file(opened, source, Path(target), wanted, watched, force=force, restart=restart)
     if as_json:
         print_json(_record(opened, source.name, source.column, target, summary))
     else:

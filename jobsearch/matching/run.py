@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import shlex
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -83,9 +84,13 @@ def check_out(source: Source, out: Path, force: bool = False, restart: bool = Fa
     """Check that a file may be made, before anything is read.
 
     Raises:
-        MatchingError: it is the input itself, or there already and no run that makes it can be gone on with.
+        MatchingError: it is the input itself, or there already and no run that makes it can be gone on with, or its
+            folder is not there.
     """
     format_of(str(out))
+    if not out.parent.exists():  # made unasked, a slip in its name would hide the file where nobody looks
+        make = f"mkdir -p {shlex.quote(str(out.parent))}"
+        raise MatchingError(f"there is no folder {out.parent}; make it (`{make}`), or name another file with --out")
     if out.is_dir():
         raise MatchingError(f"{out} is a folder; name a file in it with --out")
     if not source.is_stream and out.exists() and out.samefile(source.path):

@@ -74,7 +74,7 @@ class Unfinished:
         self._k = k
         self.folder = folder_of(out)
         with storage_errors(out):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             foreign = [path.name for path in self.folder.iterdir() if not _is_ours(path.name)]
             if foreign:
                 raise MatchingError(f"{self.folder} holds {foreign[0]!r}, which no run made; move it away")
@@ -190,6 +190,15 @@ class Unfinished:
 def folder_of(out: Path) -> Path:
     """Return the folder of a run that makes `out`."""
     return out.with_name(f"{out.name}.partial")
+
+
+def kept(out: Path) -> Done | None:
+    """Return how far an unfinished run that makes `out` got, or None where there is nothing to go on with."""
+    try:
+        done = Done(**json.loads((folder_of(out) / _PROGRESS).read_text(encoding="utf-8"))["done"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return done if done.batches or done.whole else None
 
 
 def _is_ours(name: str) -> bool:

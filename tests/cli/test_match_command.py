@@ -17,6 +17,8 @@ import pytest
 from cli_home import ESCO
 from cli_process import Cli, Result, environment, error_of, execute, shape, start
 
+from jobsearch.cli.match_interrupted import Watched
+
 TITLES = ["nurse", "Bread Maker", "", "truck driver (m/f)", "nurse", "coder"]
 FOUND = ["nurse", "baker", "", "driver", "nurse", "programmer"]
 TABLE = "id,title\n" + "".join(f"{number},{title}\n" for number, title in enumerate(TITLES))
@@ -242,6 +244,12 @@ def test_files_that_are_there_or_not(session_home: Path, cli: Cli, tmp_path: Pat
     write(tmp_path / "f.matched.csv", "precious")
     assert "add --force to replace it" in error_of(cli(session_home, "match", str(source)))
     assert (tmp_path / "f.matched.csv").read_text() == "precious"
+    missing = tmp_path / "coded" / "o.csv"
+    assert error_of(cli(session_home, "match", str(source), "--out", str(missing))) == (
+        f"Error: there is no folder {missing.parent}; make it (`mkdir -p {missing.parent}`), or name another file with "
+        "--out"
+    )
+    assert not missing.parent.exists()
     assert cli(session_home, "match", str(source), "--force").code == 0
 
 
@@ -296,7 +304,11 @@ def stop(process: subprocess.Popen[bytes], out: Path, how: signal.Signals, rows:
     return finished(process)
 
 
-INTERRUPTED = "Interrupted; what was finished before is kept, nothing is half-written.\n"
+def told_when_stopped(out: Path) -> str:
+    """Return what Ctrl-C must say: what lies on the disk, and what goes on with it."""
+    folder = out.with_name(f"{out.name}.partial")
+    rows = json.loads((folder / "progress.json").read_text())["done"]["rows"]
+    return f"Interrupted; {rows:,} rows are done and kept in {folder}; the same command goes on from there.\n"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +337,8 @@ def test_it_goes_on_where_it_was_stopped(
     assert cli(session_home, "match", str(source), "--out", str(undisturbed)).code == 0
     for rows, how in moments:
         stopped = stop(in_small_batches(session_home, str(source), "--out", str(out)), out, how, rows)
-        assert stopped == (Result(130, "", INTERRUPTED) if how == signal.SIGINT else Result(-how, "", ""))
+        told = told_when_stopped(out)
+        assert stopped == (Result(130, "", told) if how == signal.SIGINT else Result(-how, "", ""))
         assert not out.exists()
     done = cli(session_home, "match", str(source), "--out", str(out))
     assert done.code == 0
@@ -348,6 +361,82 @@ def test_ctrl_c_while_it_waits_for_stdin(session_home: Path) -> None:
         asked = time.monotonic()
         assert process.wait(30) == 130
         assert time.monotonic() - asked < 10
+        assert process.stderr is not None
+        assert process.stderr.read() == b"Interrupted; no row was done yet.\n"  # a batch has thousands
+
+
+def interrupted_at(step: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Ctrl-C come when a run tells that it is at a step."""
+    note = Watched.__call__
+
+    def stop_there(watched: Watched, now: str, done: int, total: int) -> None:
+        note(watched, now, done, total)
+        if now == step and done >= rows:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watched, "__call__", stop_there)
+    monkeypatch.setattr("jobsearch.matching.matcher.BATCH", 2)
+
+
+NOTHING = "no row was done yet, so there is nothing to go on with"
+GOES_ON = "2 rows are done and kept in {partial}; the same command goes on from there"
+STDIN = "stdin cannot be read again, so there is no going on with the 2 rows that are done; --restart drops them"
+
+
+@pytest.mark.parametrize(
+    ("file", "out", "step", "rows", "says"),
+    [
+        ("f.csv", "o.csv", "checking", 0, NOTHING),
+        ("f.csv", "o.csv", "matching", 2, GOES_ON),
+        ("-", "o.csv", "checking", 0, NOTHING),
+        ("-", "o.csv", "matching", 2, f"{STDIN} ({{partial}})"),
+        ("f.csv", "-", "matching", 4, "4 rows were written to stdout; the same command begins anew"),
+    ],
+)
+def test_ctrl_c_tells_the_truth(
+    session_home: Path,
+    cli: Cli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    out: str,
+    step: str,
+    rows: int,
+    says: str,
+) -> None:
+    source = write(tmp_path / "f.csv")
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        interrupted_at(step, rows, patch)
+        done = cli(session_home, "match", file, "--out", out, stdin=TABLE.encode())
+    partial = Path("o.csv.partial")
+    assert (done.code, done.err) == (130, f"Interrupted; {says.format(partial=partial)}.\n")
+    assert partial.exists() == (rows == 2)
+    if says == GOES_ON:
+        monkeypatch.setattr("jobsearch.matching.matcher.BATCH", 2)
+        assert "6 rows, 2 of them before: " in cli(session_home, "match", file, "--out", out).err
+    assert source.read_text(encoding="utf-8") == TABLE
+
+
+def test_ctrl_c_before_there_is_a_run_or_behind_its_end(
+    session_home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = write(tmp_path / "f.csv"), tmp_path / "f.matched.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr("jobsearch.cli.match.open_engine", stop_now)
+        assert cli(session_home, "match", str(source)).err == f"Interrupted; {NOTHING}.\n"
+        assert cli(session_home, "match", str(source), "--engine", "spark").err == (
+            "Interrupted; a run on Spark keeps nothing; the same command begins anew.\n"
+        )
+    assert list(tmp_path.glob("f.*")) == [source]
+    with monkeypatch.context() as patch:
+        patch.setattr("jobsearch.matching.run._summary", stop_now)
+        assert cli(session_home, "match", str(source)).err == f"Interrupted; {out} is whole.\n"
+    assert found_in(rows_of(out.read_text(encoding="utf-8"))) == FOUND
+
+
+def stop_now(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_file_without_a_header_is_not_matched_without_a_word(session_home: Path, cli: Cli, tmp_path: Path) -> None:

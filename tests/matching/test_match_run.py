@@ -285,9 +285,25 @@ def test_where_nothing_can_be_written(engine: JobSearch, tmp_path: Path) -> None
     assert (partial(tmp_path / "o.csv") / "mine").read_text() == "precious"
 
 
-def test_a_folder_that_is_missing_is_made(engine: JobSearch, tmp_path: Path) -> None:
-    matched(engine, write_rows(tmp_path / "f.csv", ["baker"]), tmp_path / "a" / "b" / "o.csv")
-    assert len(read_rows(tmp_path / "a" / "b" / "o.csv")) == 1
+def test_a_folder_that_is_missing_is_not_made(engine: JobSearch, tmp_path: Path) -> None:
+    source, folder = write_rows(tmp_path / "f.csv", ["baker"]), tmp_path / "my jobs" / "b"
+    says = f"there is no folder {folder}; make it (`mkdir -p '{folder}'`), or name another file with --out"
+    for options in ({}, {"force": True}, {"restart": True}):
+        refused(f"^{re.escape(says)}$", engine, source, folder / "o.csv", **options)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_how_far_an_unfinished_run_got(engine: JobSearch, tmp_path: Path) -> None:
+    source, out = write_rows(tmp_path / "f.csv", TITLES), tmp_path / "o.csv"
+    assert unfinished.kept(out) is None
+    begun(engine, source, out)
+    done = unfinished.kept(out)
+    assert done is not None
+    assert (done.rows, done.batches, done.whole) == (128, 2, False)
+    (partial(out) / "progress.json").write_text("{")
+    assert unfinished.kept(out) is None
+    with unfinished.Unfinished(tmp_path / "p.csv", {}, 1):
+        assert unfinished.kept(tmp_path / "p.csv") is None  # begun, and no row is done
 
 
 def test_a_folder_that_is_not_ours(engine: JobSearch, unprivileged: Callable[[], AbstractContextManager[None]]) -> None:
