@@ -252,18 +252,28 @@ def _version_before(directory: IndexDirectory, current: str) -> str:
 @index.command()
 @click.argument("name", required=False)
 @click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep, the current one among them.")
-def prune(name: str | None, keep: int) -> None:
+@click.option("--newer", is_flag=True, help="Remove also versions newer than the current one, left by a rollback.")
+def prune(name: str | None, keep: int, newer: bool) -> None:
     """Remove old versions; the current one always stays.
+
+    Versions newer than the current one, from which a rollback went back, are not old: they stay, uncounted, unless
+    --newer is given.
 
     \b
     Examples:
       jobsearch index prune --keep 2
-      jobsearch index prune esco-en --keep 1
+      jobsearch index prune esco-en --keep 1 --newer
     """
     directory = index_directory(name)
-    removed = directory.prune(keep)
-    kept = ", ".join(directory.versions())
-    click.echo(f"Index {directory.name!r}: removed {', '.join(removed) or 'nothing'}; kept: {kept}.")
+    removed = directory.prune(keep, newer)
+    versions, current = directory.versions(), directory.current()
+    click.echo(f"Index {directory.name!r}: removed {', '.join(removed) or 'nothing'}; kept: {', '.join(versions)}.")
+    left = [version for version in versions if int(version) > int(current)]
+    if left:
+        are, them = ("is", "it") if len(left) == 1 else ("are", "them")
+        click.echo(
+            f"{', '.join(left)} {are} newer than {current}, the current one; --newer removes {them} too.", err=True
+        )
 
 
 def _summary(directory: IndexDirectory) -> dict[str, Any]:

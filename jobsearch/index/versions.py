@@ -182,13 +182,14 @@ class IndexDirectory:
                         shutil.rmtree(self.version_path(version), ignore_errors=True)
                     raise
 
-    def prune(self, keep: int) -> list[str]:
-        """Remove all but the newest versions; the current one always stays.
+    def prune(self, keep: int, newer: bool = False) -> list[str]:
+        """Remove old versions; the current one always stays, and so do newer ones, from which somebody went back.
 
         A process that has a removed version open goes on with it: its files are gone only when it lets them go.
 
         Args:
-            keep: how many versions to keep, at least 1, the current one counted.
+            keep: how many versions to keep, at least 1: the current one and those before it; newer ones do not count.
+            newer: remove the newer ones too.
 
         Returns:
             Numbers of the versions removed, oldest first.
@@ -203,8 +204,10 @@ class IndexDirectory:
         self.current()
         with storage_errors(self.path), building(self.path, -1):
             current = self.current()
-            others = [version for version in self.versions() if version != current]
-            removed = others[: max(0, len(others) + 1 - keep)]
+            older = [version for version in self.versions() if int(version) < int(current)]
+            removed = older[: max(0, len(older) + 1 - keep)]
+            if newer:
+                removed += [version for version in self.versions() if int(version) > int(current)]
             highest = f"{self._highest_number():04d}"
             if highest in removed:
                 with contextlib.suppress(StorageError):  # a full disk is what one prunes for

@@ -286,8 +286,21 @@ def test_a_build_after_a_rollback_takes_a_new_number(home: Path, cli: Cli) -> No
 def test_prune_keeps_the_newest_and_the_current(home: Path, cli: Cli) -> None:
     add_version(home)
     assert cli(home, "index", "prune", "--keep", "2").out == "Index 'small': removed nothing; kept: 0001, 0002.\n"
+    assert cli(home, "index", "prune", "--keep", "1").out == "Index 'small': removed 0001; kept: 0002.\n"
+    assert not (home / "indexes" / "small" / "versions" / "0001").exists()
+    assert cli(home, "search", "nurse").code == 0
+
+
+def test_prune_after_a_rollback_tells_what_is_newer(home: Path, cli: Cli) -> None:
+    add_version(home)
     cli(home, "index", "rollback")
-    assert cli(home, "index", "prune", "--keep", "1").out == "Index 'small': removed 0002; kept: 0001.\n"
+    pruned = cli(home, "index", "prune", "--keep", "1")
+    assert pruned.out == "Index 'small': removed nothing; kept: 0001, 0002.\n"
+    assert pruned.err == "0002 is newer than 0001, the current one; --newer removes it too.\n"
+    assert cli(home, "index", "rollback", "--to", "0002").code == 0  # there still
+    cli(home, "index", "rollback")
+    pruned = cli(home, "index", "prune", "--keep", "1", "--newer")
+    assert pruned == Result(0, "Index 'small': removed 0002; kept: 0001.\n", "")
     assert not (home / "indexes" / "small" / "versions" / "0002").exists()
     assert cli(home, "search", "nurse").code == 0
 

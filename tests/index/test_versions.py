@@ -294,17 +294,25 @@ def test_pruning_keeps_the_newest(directory: IndexDirectory, keep: int, kept: li
 
 
 @pytest.mark.parametrize(
-    ("keep", "kept"), [(1, ["0002"]), (2, ["0002", "0005"]), (3, ["0002", "0004", "0005"]), (5, None)]
+    ("keep", "newer", "gone"),
+    [
+        (1, False, ["0001", "0002"]),
+        (2, False, ["0001"]),
+        (3, False, []),
+        (1, True, ["0001", "0002", "0004", "0005"]),
+        (2, True, ["0001", "0004", "0005"]),
+        (9, True, ["0004", "0005"]),
+    ],
 )
-def test_pruning_keeps_the_current_one_however_old(
-    directory: IndexDirectory, keep: int, kept: list[str] | None
+def test_pruning_after_a_rollback_keeps_what_is_newer_unless_told(
+    directory: IndexDirectory, keep: int, newer: bool, gone: list[str]
 ) -> None:
     for _ in range(5):
         add(directory)
-    directory.publish("0002")
-    directory.prune(keep)
-    assert directory.versions() == (kept or ["0001", "0002", "0003", "0004", "0005"])
-    assert directory.current() == "0002"
+    directory.publish("0003")
+    assert directory.prune(keep, newer) == gone
+    assert directory.versions() == [v for v in ("0001", "0002", "0003", "0004", "0005") if v not in gone]
+    assert directory.current() == "0003"
 
 
 def test_pruning_counts_past_four_digits(directory: IndexDirectory) -> None:
@@ -457,7 +465,7 @@ def test_a_number_never_comes_again(directory: IndexDirectory) -> None:
     for _ in range(3):
         add(directory)
     directory.publish("0001")
-    assert directory.prune(1) == ["0002", "0003"]
+    assert directory.prune(1, newer=True) == ["0002", "0003"]
     add(directory)
     assert directory.versions() == ["0001", "0004"]
 
