@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 
 import jobsearch
 from jobsearch.engine import JobSearch
-from jobsearch.reporting import index_record
+from jobsearch.errors import JobSearchError
+from jobsearch.reporting import encoder_record, index_record
 from jobsearch.service.context import Context
 from jobsearch.service.errors import add_error_handlers
 from jobsearch.service.logs import log
@@ -85,19 +86,10 @@ def create_app(
 async def _load(
     state: State, settings: Settings, on_failure: Callable[[BaseException], None] | None, stack: contextlib.ExitStack
 ) -> None:
-    """Load the engines in a thread that no shutdown waits for, then watch for newer versions if that is wanted."""
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def load() -> None:
-        state.load()
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(done.set)
-
-    threading.Thread(target=load, name="jobsearch-load", daemon=True).start()
-    await done.wait()
+    """Load the engines, watch for newer versions if that is wanted, and then load what they are compared with."""
+    await _aside(state.load)
     if state.error is not None:
-        log(logging.ERROR, "load_failed", message=str(state.error))
+        log(logging.ERROR, "load_failed", error=_unforeseen(state.error), message=str(state.error))
         if on_failure is not None:
             on_failure(state.error)
         return
@@ -105,3 +97,37 @@ async def _load(
     log(logging.INFO, "ready", **index_record(main.opened))
     if settings.watch is not None:
         stack.enter_context(main.watch(settings.watch))
+    if settings.compare:
+        await _load_pair(state)
+
+
+async def _load_pair(state: State) -> None:
+    """Open what /compare asks, while all else answers already; a failure leaves out /compare and nothing more."""
+    if state.comparison == "none":
+        return
+    await _aside(state.load_pair)
+    if state.pair_error is not None:
+        error = state.pair_error
+        log(logging.ERROR, "comparison_failed", error=_unforeseen(error), message=str(error))
+        return
+    base, tuned = (encoder_record(engine.opened) for engine in state.pair)
+    log(logging.INFO, "comparison_ready", base=base, tuned=tuned)
+
+
+async def _aside(work: Callable[[], None]) -> None:
+    """Do what may take long in a thread that no shutdown waits for."""
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def run() -> None:
+        work()
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=run, name="jobsearch-load", daemon=True).start()
+    await done.wait()
+
+
+def _unforeseen(error: BaseException) -> BaseException | None:
+    """Return an error whose traceback somebody will want to see."""
+    return None if isinstance(error, JobSearchError) else error

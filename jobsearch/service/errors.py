@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,9 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from jobsearch.errors import JobSearchError, QueryError
+from jobsearch.service.problems import no_json, problems_told, unreadable
+from jobsearch.service.words import short
 
 # Where a request's scope keeps what the access log wants to know (see `middleware.AccessLog`).
 NOTES = "jobsearch.notes"
+# Where it keeps the body, for what is said if that cannot be read.
+BODY = "jobsearch.body"
 _CODES = {
     400: "bad_request",
     401: "unauthorized",
@@ -24,8 +28,6 @@ _CODES = {
     413: "too_large",
     415: "not_json",
 }
-_MOST_PROBLEMS = 3
-_LONGEST_MESSAGE = 500
 
 
 class ServiceError(Exception):
@@ -86,7 +88,7 @@ def as_refusal(request: Request, error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, RequestValidationError):
-        return _invalid(error.errors())
+        return _invalid(request, error)
     if isinstance(error, HTTPException):
         return _http_error(request, error)
     if isinstance(error, QueryError):
@@ -103,30 +105,25 @@ def _http_error(request: Request, error: HTTPException) -> ServiceError:
     if error.status_code == 405:
         # The router knows only the first route of a path, which may be had by other methods too.
         allowed = ", ".join(sorted(request.app.state.methods.get(request.url.path, ())))
-        message = f"{short(request.url.path)} takes {allowed}, not {short(request.method)}"
+        message = f"{short(request.url.path)} takes {allowed}, not {short(request.method)}; /docs tells what each does"
         return ServiceError(405, code, message, {"Allow": allowed})
     if error.status_code == 400:
-        return ServiceError(400, "malformed_json", "the body cannot be read as JSON")
+        return ServiceError(400, "malformed_json", unreadable(*_asked(request), request.scope.get(BODY, b"")))
     return ServiceError(error.status_code, code, short(str(error.detail)), error.headers)
 
 
-def _invalid(problems: Sequence[Any]) -> ServiceError:
+def _invalid(request: Request, error: RequestValidationError) -> ServiceError:
+    document, operation = _asked(request)
+    problems = error.errors()
     for problem in problems:
         if problem["type"] == "json_invalid":
-            return ServiceError(400, "malformed_json", f"the body is no JSON: {short(str(problem['ctx']['error']))}")
-    told = "; ".join(_problem(problem) for problem in problems[:_MOST_PROBLEMS])
-    more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
-    return ServiceError(422, "invalid_request", short(told, _LONGEST_MESSAGE) + more)
+            body, position = str(error.body), int(problem["loc"][1])
+            told = no_json(document, operation, str(problem["ctx"]["error"]), body, position)
+            return ServiceError(400, "malformed_json", told)
+    return ServiceError(422, "invalid_request", problems_told(document, operation, problems))
 
 
-def _problem(problem: Mapping[str, Any]) -> str:
-    """Return one problem of a request, by the field's name; values are not repeated, they may be huge or private."""
-    # The first part says "body" or "query", and a variant's tag stands beside the field's name.
-    where = ".".join(short(str(part), 60) for part in problem["loc"][1:] if not str(part).startswith("("))
-    told = {"missing": "is missing", "extra_forbidden": "is not known here"}.get(problem["type"])
-    return f"{where or 'the body'}: {told or problem['msg']}"
-
-
-def short(text: str, most: int = 100) -> str:
-    """Return a text, cut where it is longer than `most` characters."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the document, and its entry for what was asked."""
+    document = request.app.openapi()
+    return document, document["paths"].get(request.url.path, {}).get(request.method.lower(), {})

@@ -5,9 +5,13 @@ What users search for is never logged: neither queries nor bodies nor the part o
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import sys
+import threading
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
@@ -26,7 +30,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
         }
         fields = getattr(record, _FIELDS, None)
-        if fields is None:  # from uvicorn or asyncio
+        if fields is None:  # from uvicorn, asyncio or other parts of jobsearch
             line |= {"event": "message", "logger": record.name, "message": record.getMessage()}
         else:
             line |= {"event": record.getMessage(), **fields}
@@ -66,3 +70,53 @@ def write_logs(level: str, stream: TextIO | None = None) -> None:
         logger.propagate = False
         # Uvicorn tells at "info" what this service tells itself.
         logger.setLevel(max(lowest, logging.getLevelName(level.upper())))
+
+
+class LogStream(io.TextIOBase):
+    """Stands in for stderr: each line that is written becomes a line of the log.
+
+    What a service calls upon also serves the command line, and says on stderr that it builds an index first, or
+    warns. It says so to a person; among JSON lines it must be one too. What begins with "Warning:" or "Error:" has
+    that level, all else is information.
+    """
+
+    encoding = "utf-8"  # by which click knows that it can write here
+    errors = "replace"
+
+    def __init__(self) -> None:
+        self._own = threading.local()  # each thread ends its own lines
+
+    def writable(self) -> bool:
+        """It can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Log what is whole lines, and keep the rest until its line ends."""
+        # A log that cannot be written is told of on stderr by `logging`, which would be written to the log.
+        if not getattr(self._own, "busy", False):
+            *lines, self._own.rest = (getattr(self._own, "rest", "") + text).split("\n")
+            self._own.busy = True
+            try:
+                for line in filter(str.strip, lines):
+                    _log_line(line)
+            finally:
+                self._own.busy = False
+        return len(text)
+
+
+def _log_line(line: str) -> None:
+    levels = {"Warning": logging.WARNING, "Error": logging.ERROR}
+    begin, found, rest = line.partition(": ")
+    level = levels.get(begin, logging.INFO) if found else logging.INFO
+    log(level, "message", message=(line if level == logging.INFO else rest).strip())
+
+
+@contextlib.contextmanager
+def stderr_as_log() -> Iterator[None]:
+    """Let all that is written to stderr meanwhile go into the log; call `write_logs`, which keeps stderr, before."""
+    before, stream = sys.stderr, LogStream()
+    sys.stderr = stream
+    try:
+        yield
+    finally:
+        sys.stderr = before

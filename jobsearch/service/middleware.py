@@ -18,13 +18,15 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobsearch.service.errors import NOTES, ServiceError, note_code
+from jobsearch.service.errors import BODY, NOTES, ServiceError, note_code
 from jobsearch.service.logs import log
 from jobsearch.service.metrics import Metrics
 from jobsearch.service.settings import Settings
+from jobsearch.service.words import seen
 
-# For callers that hold no token: what tells nothing about the index.
-OPEN_PATHS = frozenset({"/", "/docs", "/health", "/page.css", "/page.js"})
+# For callers that hold no token: what tells nothing of an index's content. The document is made from this package's
+# models and from limits, and says which token to bring; /docs, which is made from it, would link to a refusal else.
+OPEN_PATHS = frozenset({"/", "/docs", "/health", "/openapi.json", "/page.css", "/page.js"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _LONGEST_PATH = 200
 # What is read of a body after it was refused, so that the refusal arrives before the connection is closed.
@@ -117,7 +119,11 @@ class TokenGate:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._knows(scope):
             await self._app(scope, receive, send)
             return
-        message = "send the service's token as `Authorization: Bearer TOKEN`"
+        # What was sent is not repeated: it may be a token, of this service or of another one.
+        sent = any(name == b"authorization" for name, _ in scope["headers"])
+        told = "the Authorization that was sent is not this service's" if sent else "no token was sent"
+        message = f"{told}, expected it on all but {', '.join(sorted(OPEN_PATHS))}; "
+        message += "send the service's token as `Authorization: Bearer TOKEN`"
         await refuse(ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"}), scope, receive, send)
 
     def _knows(self, scope: Scope) -> bool:
@@ -164,18 +170,26 @@ class BodyGate:
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
+        scope[BODY] = body
         await self._app(scope, receive_again, send)
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise ServiceError(400, "bad_request", "Content-Length is no number")
+            raise ServiceError(
+                400, "bad_request", f"Content-Length is {seen(length)}, expected a number of bytes; send the body's"
+            )
         # Python refuses to read numbers of thousands of digits; 18 digits are more than any limit.
         size = int(length) if len(length) <= 18 else 10**18
         if size > self._settings.max_body:
-            raise self._too_large()
+            raise self._too_large(
+                f"{size} bytes" if len(length) <= 18 else f"a number of bytes of {len(length)} digits"
+            )
         if (size or "transfer-encoding" in headers) and not _is_json(headers.get("content-type", "")):
-            raise ServiceError(415, "not_json", "send JSON, with `Content-Type: application/json`")
+            kind = headers.get("content-type")
+            told = "there is no Content-Type" if kind is None else f"Content-Type is {seen(kind)}"
+            message = f"{told}, expected application/json; send JSON, with `Content-Type: application/json`"
+            raise ServiceError(415, "not_json", message)
         try:
             return await asyncio.wait_for(self._collect(receive), self._settings.patience)
         except asyncio.TimeoutError:
@@ -190,12 +204,14 @@ class BodyGate:
                 return None
             body += message.get("body", b"")
             if len(body) > self._settings.max_body:
-                raise self._too_large()
+                raise self._too_large(f"{len(body)} bytes or more")
             if not message.get("more_body", False):
                 return bytes(body)
 
-    def _too_large(self) -> ServiceError:
-        return ServiceError(413, "too_large", f"the body is larger than {self._settings.max_body} bytes")
+    def _too_large(self, size: str) -> ServiceError:
+        most = self._settings.max_body
+        message = f"the body has {size}, expected at most {most} bytes; send less at once, in several requests"
+        return ServiceError(413, "too_large", message)
 
 
 def _is_json(content_type: str) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from jobsearch.service import responses
-from jobsearch.service.requests import AT_MOST
+from jobsearch.service import requests, responses
+from jobsearch.service.requests import AT_MOST, DEFAULT
 from jobsearch.service.responses import ErrorAnswer
 from jobsearch.service.settings import Settings
 
@@ -21,7 +21,6 @@ room. Errors have one shape, `{"error": {"code", "message"}}`. `X-Request-Id` is
 _KEYWORDS = {"integer": "maximum", "string": "maxLength", "array": "maxItems"}
 _ANYWHERE = {
     408: "The request did not arrive in time.",
-    413: "The body is too large.",
     500: "Something went wrong; the log tells what, under the answer's `X-Request-Id`.",
     503: "The index is not loaded, or too many requests are waiting.",
     504: "The answer took too long.",
@@ -35,14 +34,14 @@ _WITH_INPUT = {
 
 def error_responses(settings: Settings) -> dict[int | str, dict[str, Any]]:
     """Return what every route may answer with instead."""
-    told = {**_ANYWHERE, **_WITH_INPUT}
+    told = {**_ANYWHERE, **_WITH_INPUT, 413: f"The body is larger than {settings.max_body} bytes."}
     if settings.token is not None:
         told[401] = "The token is missing or wrong."
     return {status: {"model": ErrorAnswer, "description": text} for status, text in sorted(told.items())}
 
 
 def describe(app: FastAPI, settings: Settings) -> None:
-    """Let the application's document hold the limits of its settings, and the token if one is needed."""
+    """Let the application's document hold limits and defaults of its settings, and the token if one is needed."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -64,6 +63,8 @@ def _put_limits(node: Any, settings: Settings) -> None:
     if isinstance(node, Mapping):
         if AT_MOST in node and isinstance(node, dict):
             node[_KEYWORDS[node["type"]]] = getattr(settings, node.pop(AT_MOST))
+        if DEFAULT in node and isinstance(node, dict):
+            node["default"] = getattr(settings, node.pop(DEFAULT))
         for value in list(node.values()):
             _put_limits(value, settings)
     elif isinstance(node, list):
@@ -72,7 +73,8 @@ def _put_limits(node: Any, settings: Settings) -> None:
 
 
 def _put_examples(schemas: dict[str, Any]) -> None:
-    """Put back what FastAPI leaves out of examples: members that are null."""
+    """Put back what FastAPI changes in examples: it leaves out members that are null, and sorts them."""
     for name, schema in schemas.items():
-        if "examples" in schema and hasattr(responses, name):
-            schema["examples"] = getattr(responses, name).model_config["json_schema_extra"]["examples"]
+        model = getattr(responses, name, None) or getattr(requests, name, None)
+        if "examples" in schema and model is not None:
+            schema["examples"] = model.model_config["json_schema_extra"]["examples"]

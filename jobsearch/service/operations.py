@@ -45,16 +45,17 @@ def operation_routes(context: Context) -> APIRouter:
         responses={503: {"model": give.HealthAnswer, "description": "No index is loaded, or not yet."}},
     )
     async def health() -> Response:
-        """Tell whether an index is loaded."""
+        """Tell whether an index is loaded; `comparison`, on which no status depends, tells the same of `/compare`."""
         status = state.status
         index = index_record(state.engines.main.opened) if status == "ready" else None
-        return json_response({"status": status, "index": index}, 200 if index else 503)
+        comparison = state.comparison if settings.compare else "off"
+        return json_response({"status": status, "index": index, "comparison": comparison}, 200 if index else 503)
 
     @router.get("/version", response_model=give.VersionAnswer, operation_id="version")
     async def version() -> Response:
         """Tell what runs here, and over what."""
         opened = state.pinned().opened
-        manifest, pair = opened.manifest, state.engines.pair
+        manifest, pair = opened.manifest, state.pair_or_none
         compare = None
         if pair is not None and settings.compare:
             compare = {side: encoder_record(one.opened) for side, one in zip(("base", "tuned"), pair, strict=True)}

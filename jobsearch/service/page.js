@@ -4,7 +4,7 @@
 
 const PAUSE = 150; // ms without a keystroke before the service is asked
 const PATIENCE = 20000; // ms before an answer is given up
-const RETRY = 2000; // ms before a service that did not answer is asked again
+const RETRY = 2000; // ms before a service that did not answer, or has no comparison yet, is asked again
 
 const byId = (id) => document.getElementById(id);
 const [form, query, kind, hits, side, token] = ["form", "query", "kind", "k", "side", "token"].map(byId);
@@ -13,6 +13,7 @@ const [results, statusLine, errorLine] = ["results", "status", "error"].map(byId
 let service = null; // what /version says, once it was answered
 let pause = 0;
 let retry = 0;
+let wait = 0;
 let underWay = null; // the AbortController of the one request that counts
 
 function element(name, text = "", className = "") {
@@ -79,10 +80,32 @@ async function meet(controller) {
   service = await call("version", null, controller);
   hits.max = most();
   query.maxLength = service.limits.max_text;
-  byId("sides").hidden = !service.compare;
+  showSides();
+  await lookForPair();
   byId("about").textContent =
     `Index ${service.index.name}, version ${service.index.version}: ` +
     `${service.counts.labels.toLocaleString("en")} labels, encoder ${service.encoder.name}.`;
+}
+
+function showSides() {
+  byId("sides").hidden = !service.compare;
+}
+
+/** Look now and again whether base and tuned are there, for as long as they are being prepared. */
+async function lookForPair() {
+  clearTimeout(wait);
+  if (!service || service.compare) return;
+  try {
+    const { comparison } = await call("health", null, new AbortController());
+    byId("preparing").hidden = comparison !== "loading";
+    if (comparison === "loading") wait = setTimeout(lookForPair, RETRY);
+    if (comparison !== "ready" || !service) return;
+    service = await call("version", null, new AbortController());
+    showSides();
+    if (query.value.trim()) later(); // what is shown is to be what the box says
+  } catch {
+    wait = setTimeout(lookForPair, RETRY);
+  }
 }
 
 async function ask() {

@@ -1,7 +1,8 @@
 """What callers may send, each field with its limits and an example; anything else is refused.
 
-Where a limit depends on the settings the schema names it (`x-at-most`); `openapi.describe` puts the number in its
-place, and `limits` holds requests to it.
+Where a limit or a default depends on the settings the schema names it (`x-at-most`, `x-default`); `openapi.describe`
+puts the number in its place, and `limits` holds requests to it. What a pattern says is said in words too
+(`words.EXPECTED`), for readers.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from jobsearch.service.words import EXPECTED
+
 AT_MOST = "x-at-most"
+DEFAULT = "x-default"
 # What is left of such a text after cleaning is not empty: white space, control and invisible characters are dropped.
 _HOLDS_TEXT = "[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b\\u200e\\u200f\\u2060\\ufeff]"
+_ISCO_DIGITS = 4
 _PLUMBER = "http://data.europa.eu/esco/occupation/ed3cf43d-c2c1-4c46-82fc-1375e27e0290"
 
 KindName = Literal["occupation", "skill", "all"]
@@ -32,31 +37,42 @@ def _whole(value: Any) -> Any:
 
 
 _Clean = BeforeValidator(_without_surrogates)
-Text = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": _HOLDS_TEXT, AT_MOST: "max_text"}), _Clean]
+_READABLE: dict[str, Any] = {"pattern": _HOLDS_TEXT, EXPECTED: "a text that is not blank", AT_MOST: "max_text"}
+Text = Annotated[str, Field(min_length=1, json_schema_extra=_READABLE), _Clean]
 Uri = Annotated[str, Field(min_length=1, json_schema_extra={AT_MOST: "max_text"}), _Clean]
 Texts = Annotated[list[Text], Field(min_length=1, json_schema_extra={AT_MOST: "max_batch"})]
 Hits = Annotated[int, Field(ge=1, json_schema_extra={AT_MOST: "max_k"}), BeforeValidator(_whole)]
 
 _MODE = "What to find by: meaning, words (letters alone), or both."
-_K = "Hits wanted. Default: 10, or all where the index holds fewer."
+_KIND = "What to find: occupations, skills, or both."
+_K = "Hits wanted; all where the index holds fewer."
+_K_DEFAULT: dict[str, Any] = {DEFAULT: "default_k"}
 
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-Isco = Annotated[str, Field(pattern="^[0-9]{1,4}$")]
-Language = Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]
+Isco = Annotated[
+    str,
+    Field(
+        pattern=f"^[0-9]{{1,{_ISCO_DIGITS}}}$", json_schema_extra={EXPECTED: f"a text of 1 to {_ISCO_DIGITS} digits"}
+    ),
+]
+Language = Annotated[
+    str,
+    Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", json_schema_extra={EXPECTED: "a language's code"}),
+]
 
 
 class _Filtered(_Request):
-    k: Hits | None = Field(default=None, description=_K)
-    isco: Isco | None = Field(default=None, description='Only occupations below this ISCO-08 group: "25", "2512".')
-    language: Language | None = Field(default=None, description='Only labels in this language: "en".')
-    allowed: list[Uri] | None = Field(default=None, description="Only these concepts.")
-    excluded: list[Uri] = Field(default=[], description="Never these concepts.")
+    k: Hits | None = Field(default=None, description=_K, examples=[3], json_schema_extra=_K_DEFAULT)
+    isco: Isco | None = Field(default=None, description="Only occupations below this ISCO-08 group.", examples=["25"])
+    language: Language | None = Field(default=None, description="Only labels in this language.", examples=["en"])
+    allowed: list[Uri] | None = Field(default=None, description="Only these concepts.", examples=[[_PLUMBER]])
+    excluded: list[Uri] = Field(default=[], description="Never these concepts.", examples=[[_PLUMBER]])
     min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
-        default=None, description="Only hits with at least this score."
+        default=None, description="Only hits with at least this score.", examples=[0.5]
     )
 
 
@@ -67,9 +83,11 @@ class SearchRequest(_Filtered):
         json_schema_extra={"examples": [{"query": "machine learning engineer", "k": 3, "kind": "occupation"}]}
     )
 
-    query: Text = Field(description="A job title or a skill, in any of the encoder's languages.")
-    kind: KindName = "all"
-    mode: ModeName = Field(default="both", description=_MODE)
+    query: Text = Field(
+        description="A job title or a skill, in any of the encoder's languages.", examples=["machine learning engineer"]
+    )
+    kind: KindName = Field(default="all", description=_KIND, examples=["occupation"])
+    mode: ModeName = Field(default="both", description=_MODE, examples=["both"])
 
 
 class SearchParameters(BaseModel):
@@ -78,8 +96,8 @@ class SearchParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     q: Text = Field(description="A job title or a skill.", examples=["machine learning engineer"])
-    k: Hits | None = Field(default=None, description=_K, examples=[3])
-    kind: KindName = Field(default="all", examples=["occupation"])
+    k: Hits | None = Field(default=None, description=_K, examples=[3], json_schema_extra=_K_DEFAULT)
+    kind: KindName = Field(default="all", description=_KIND, examples=["occupation"])
     mode: ModeName = Field(default="both", description=_MODE, examples=["both"])
     isco: Isco | None = Field(default=None, description="Only occupations of this ISCO-08 group.", examples=["25"])
     language: Language | None = Field(default=None, description="Only labels in this language.", examples=["en"])
@@ -93,9 +111,9 @@ class BatchRequest(_Filtered):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"queries": ["plumber", "data scientist"], "k": 2}]})
 
-    queries: Texts
-    kind: KindName = "all"
-    mode: ModeName = Field(default="both", description=_MODE)
+    queries: Texts = Field(description="Job titles or skills.", examples=[["plumber", "data scientist"]])
+    kind: KindName = Field(default="all", description=_KIND, examples=["occupation"])
+    mode: ModeName = Field(default="both", description=_MODE, examples=["both"])
 
 
 class CompareRequest(_Request):
@@ -103,9 +121,11 @@ class CompareRequest(_Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "ML engineer", "k": 3}]})
 
-    query: Text
-    k: Hits | None = Field(default=None, description=_K)
-    kind: KindName = "all"
+    query: Text = Field(description="A job title or a skill.", examples=["ML engineer"])
+    k: Hits | None = Field(
+        default=None, description="Hits wanted on either side.", examples=[3], json_schema_extra=_K_DEFAULT
+    )
+    kind: KindName = Field(default="all", description=_KIND, examples=["occupation"])
 
 
 class EmbedRequest(_Request):
@@ -113,7 +133,7 @@ class EmbedRequest(_Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"texts": ["plumber", "pipe fitter"]}]})
 
-    texts: Texts
+    texts: Texts = Field(description="What to embed.", examples=[["plumber", "pipe fitter"]])
 
 
 class SimilarRequest(_Filtered):
@@ -121,8 +141,10 @@ class SimilarRequest(_Filtered):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"uri": _PLUMBER, "k": 3}]})
 
-    uri: Uri = Field(description="URI of the concept, from a hit.")
-    kind: KindName | None = Field(default=None, description="Kind of the neighbours. Default: the concept's own.")
+    uri: Uri = Field(description="URI of the concept, from a hit.", examples=[_PLUMBER])
+    kind: KindName | None = Field(
+        default=None, description="Kind of the neighbours; the concept's own where none is named.", examples=["all"]
+    )
 
 
 class SkillsRequest(_Filtered):
@@ -130,7 +152,7 @@ class SkillsRequest(_Filtered):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "plumber", "k": 3}]})
 
-    title: Text
+    title: Text = Field(description="A job title, or the URI of an occupation.", examples=["plumber"])
 
 
 class TitlesRequest(_Filtered):
@@ -138,7 +160,7 @@ class TitlesRequest(_Filtered):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"skills": ["Python", "machine learning"], "k": 3}]})
 
-    skills: Texts
+    skills: Texts = Field(description="Skills, as texts or URIs.", examples=[["Python", "machine learning"]])
 
 
 def _which(value: Any) -> str | None:

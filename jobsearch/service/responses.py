@@ -177,10 +177,13 @@ class RecommendAnswer(_Answer):
 class HealthAnswer(_Answer):
     """Whether an index is loaded; 200 only when `status` is "ready"."""
 
-    model_config = _example({"status": "ready", "index": _INDEX})
+    model_config = _example({"status": "ready", "index": _INDEX, "comparison": "loading"})
 
     status: Literal["loading", "ready", "failed"]
     index: IndexName | None
+    comparison: Literal["loading", "ready", "failed", "none", "off"] = Field(
+        description="Whether /compare answers; none: there is one encoder only, off: the service was started without."
+    )
 
 
 class VersionAnswer(_Answer):
@@ -204,7 +207,7 @@ class VersionAnswer(_Answer):
     index: IndexName
     encoder: EncoderName
     compare: dict[Literal["base", "tuned"], EncoderName] | None = Field(
-        description="Null where /compare cannot answer."
+        description="Null where /compare cannot answer, or not yet: /health tells which."
     )
     taxonomy: dict[str, Any]
     counts: dict[str, int]
@@ -232,6 +235,8 @@ class ErrorDetail(_Answer):
 class ErrorAnswer(_Answer):
     """The one shape of all errors."""
 
-    model_config = _example({"error": {"code": "invalid_request", "message": "query: is missing"}})
+    model_config = _example(
+        {"error": {"code": "invalid_request", "message": "k is 0, expected a whole number from 1 to 100; …"}}
+    )
 
     error: ErrorDetail

@@ -31,7 +31,13 @@ _NOT_HERE: Documented = {
         "description": "This index cannot be filtered so: no such language, or no ISCO groups.",
     }
 }
-_NO_PAIR: Documented = {409: {"model": give.ErrorAnswer, "description": "The service has one encoder only."}}
+_NO_PAIR: Documented = {
+    409: {"model": give.ErrorAnswer, "description": "There is one encoder only, or the other could not be opened."},
+    503: {
+        "model": give.ErrorAnswer,
+        "description": "The two encoders are still being prepared (`comparison_loading`), or as everywhere.",
+    },
+}
 
 
 def index_routes(context: Context) -> APIRouter:
@@ -82,11 +88,7 @@ def index_routes(context: Context) -> APIRouter:
         async def compare_encoders(asked: ask.CompareRequest) -> Response:
             """Ask the base and the tuned encoder the same query, and show how the hits moved."""
             check_text(settings, "query", asked.query)
-            pair = state.engines.pair
-            if pair is None:
-                message = "there is one encoder here, nothing to compare; tune one, or name two when starting"
-                raise ServiceError(409, "nothing_to_compare", message)
-            base, tuned = (engine.snapshot() for engine in pair)
+            base, tuned = (engine.snapshot() for engine in state.pair)
             k = hits_wanted(settings, asked.k, base, asked.kind)
 
             def work() -> dict[str, Any]:
@@ -166,10 +168,12 @@ def _filter(settings: Settings, engine: JobSearch, asked: Any) -> Filter | None:
     check_each(settings, "excluded", asked.excluded)
     labels = engine.opened.labels
     if asked.language is not None and asked.language not in labels.languages:
-        message = f"language is {asked.language!r}, this index has {', '.join(labels.languages)}"
+        there = ", ".join(labels.languages)
+        message = f"language is {asked.language!r}, this index has {there}; name one of these, or leave it out"
         raise ServiceError(409, "not_in_index", message)
     if asked.isco is not None and not labels.has_isco:
-        raise ServiceError(409, "not_in_index", "isco cannot be filtered by: this index knows no ISCO groups")
+        message = f"isco is {asked.isco!r}, this index knows no ISCO groups; leave it out, or serve an index that is "
+        raise ServiceError(409, "not_in_index", message + "built from the official bundle (`jobsearch esco import`)")
     where = Filter(asked.isco, asked.language, asked.allowed, asked.excluded, asked.min_score)
     return None if where == Filter() else where
 

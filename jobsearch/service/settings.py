@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from jobsearch.cores import usable_cores
 
+_DEFAULT_HITS = 10
 TOKEN_VARIABLE = "JOBSEARCH_TOKEN"
 
 
@@ -47,6 +48,11 @@ class Settings:
     compare: bool = True
     watch: float | None = None
     token: str | None = field(default=None, repr=False)
+
+    @property
+    def default_k(self) -> int:
+        """Hits for a query that names no number."""
+        return min(_DEFAULT_HITS, self.max_k)
 
     def __post_init__(self) -> None:
         for name in ("max_body", "max_batch", "max_k", "max_text", "threads", "max_connections"):

@@ -22,6 +22,7 @@ from jobsearch.engine import JobSearch
 from jobsearch.index.build import build_index
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.service.app import create_app
+from jobsearch.service.settings import Settings
 from jobsearch.service.state import Engines
 
 
@@ -70,4 +71,14 @@ def engines(service_home: Path) -> Engines:
 def client(engines: Engines) -> Iterator[Client]:
     """A client of a service with default settings."""
     with running(create_app(engines)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def strict(engines: Engines) -> Iterator[Client]:
+    """A client of a service with low limits that waits half a second for a client."""
+    settings = Settings(
+        max_body=2000, max_batch=3, max_k=5, max_text=50, patience=0.5, timeout=5, max_connections=40, threads=2
+    )
+    with running(create_app(engines, settings), settings) as client:
         yield client

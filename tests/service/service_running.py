@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from jobsearch.service.server import listen, make_server, url_of
 from jobsearch.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+JSON = {"Content-Type": "application/json"}
 
 
 class Client(requests.Session):
@@ -60,6 +62,19 @@ def running(app: FastAPI, settings: Settings | None = None, port: int = 0) -> It
     assert not thread.is_alive()
 
 
+@contextlib.contextmanager
+def logs_put_back() -> Iterator[None]:
+    """Undo at the end what `write_logs` does to this process's loggers."""
+    loggers = [logging.getLogger(name) for name in ("jobsearch", "uvicorn", "asyncio")]
+    before = [(logger, logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, handlers, level, propagate in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+
+
 def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not true():
@@ -80,6 +95,27 @@ def talk(url: str, *parts: bytes, pause: float = 0.0, timeout: float = 10) -> by
             while chunk := connection.recv(65536):
                 received += chunk
         return received
+
+
+def refusal(response: requests.Response, status: int, code: str) -> str:
+    """Check an error's status and its one shape, and return its message."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    answer = response.json()
+    assert list(answer) == ["error"]
+    assert list(answer["error"]) == ["code", "message"]
+    assert answer["error"]["code"] == code
+    message: str = answer["error"]["message"]
+    assert message
+    assert "\n" not in message
+    assert "Traceback" not in message
+    return message
+
+
+def parsed(answer: bytes) -> tuple[int, Any]:
+    """Return status and JSON of one raw answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
 
 
 class Process:
@@ -134,10 +170,10 @@ class Process:
         assert event is not None, self.lines
         return event
 
-    def client(self) -> Client:
-        """Wait until it is ready, and return a client of it."""
+    def client(self, event: str = "ready") -> Client:
+        """Wait until it is ready, or for another event, and return a client of it."""
         client = Client(self.event("listening")["url"])
-        self.event("ready")
+        self.event(event)
         return client
 
     def end(self) -> int:

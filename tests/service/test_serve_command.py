@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 from service_indexes import WELDER
-from service_running import ROOT, Client, Process, wait_until
+from service_running import ROOT, Client, Process, logs_put_back, wait_until
 
 from jobsearch.cli.app import run
 from jobsearch.index.versions import IndexDirectory
@@ -57,7 +57,7 @@ def mapped_files(process: Process) -> str:
 
 
 def test_it_serves_logs_and_lets_requests_finish_when_it_is_told_to_end(service_home: Path) -> None:
-    with Process(service_home, *PAIR) as process, process.client() as client:
+    with Process(service_home, *PAIR) as process, process.client("comparison_ready") as client:
         assert client.url.startswith("http://127.0.0.1:")
         assert client.get("/search", params={"q": "private"}).status_code == 200
         assert client.post("/compare", json={"query": "nurse"}).status_code == 200
@@ -79,7 +79,9 @@ def test_it_serves_logs_and_lets_requests_finish_when_it_is_told_to_end(service_
         with pytest.raises(requests.ConnectionError):
             Client(client.url).get("/health")
     assert process.popen.stdout is not None
-    assert [json.loads(line)["event"] for line in process.lines][:2] == ["listening", "ready"]
+    assert [json.loads(line)["event"] for line in process.lines][:3] == ["listening", "ready", "comparison_ready"]
+    compared = process.event("comparison_ready")
+    assert (compared["base"]["name"], compared["tuned"]["name"]) == ("use", "tuned-1")
     assert process.events[-1]["event"] == "stopped"
     logged = [event for event in process.events if event["event"] == "request"]
     assert {(event["method"], event["path"], event["status"]) for event in logged} >= {
@@ -119,10 +121,13 @@ def test_it_can_be_ended_while_it_loads(tmp_path: Path) -> None:
 def test_an_index_that_cannot_be_opened_ends_it_with_one_line(service_home: Path) -> None:
     with Process(service_home, "--index", "nobody") as process:
         assert process.end() == 1
-    assert [line for line in process.lines if not line.startswith("{")] == [
-        "Error: no index 'nobody'; there are: small, small-tuned; run `jobsearch index build --name nobody` to build it"
-    ]
-    assert process.event("load_failed")["level"] == "error"
+    assert [json.loads(line)["event"] for line in process.lines] == ["listening", "load_failed"]
+    failed = process.event("load_failed")
+    assert failed["level"] == "error"
+    assert failed["message"] == (
+        "no index 'nobody'; there are: small, small-tuned; run `jobsearch index build --name nobody` to build it"
+    )
+    assert "exception" not in failed
 
 
 @pytest.mark.slow
@@ -243,15 +248,21 @@ def test_an_open_door_is_warned_of(
         bound.close()
 
     monkeypatch.setattr("jobsearch.service.server.serve", serve)
-    monkeypatch.setattr("jobsearch.service.logs.write_logs", lambda level: None)
     monkeypatch.delenv("JOBSEARCH_TOKEN", raising=False)
     if token is not None:
         monkeypatch.setenv("JOBSEARCH_TOKEN", token)
     options = ("--max-body", "5", "--max-batch", "6", "--max-k", "7", "--timeout", "8", "--watch", "9")
-    assert run(["serve", "--host", host, "--port", "0", "--no-reload", *options]) == 0
+    with logs_put_back():
+        assert run(["serve", "--host", host, "--port", "0", "--no-reload", *options]) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"Warning: listening on {host} without a token") == bool(err) == warned
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [line["event"] for line in lines] == ["no_token"] * warned
+    for line in lines:
+        assert line["level"] == "warning"
+        assert line["message"] == (
+            f"listening on {host} without a token: whoever reaches this machine can search; set JOBSEARCH_TOKEN"
+        )
     (settings,) = served
     assert (settings.max_body, settings.max_batch, settings.max_k, settings.timeout, settings.watch) == (5, 6, 7, 8, 9)
     assert (settings.reload, settings.compare, settings.token) == (False, True, token)

@@ -88,7 +88,8 @@ def test_a_mode_that_is_none_is_refused(client: Client, mode: Any) -> None:
         answers.append(client.get("/search", params={"q": "nurse", "mode": mode}))
     for response in answers:
         assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
-        assert response.json()["error"]["message"].startswith("mode: ")
+        assert response.json()["error"]["message"].startswith("mode is ")
+        assert ", expected one of meaning, words, both; " in response.json()["error"]["message"]
 
 
 def test_without_k_there_are_ten_hits_or_all(client: Client) -> None:
@@ -175,6 +176,7 @@ def test_one_encoder_has_nothing_to_compare_with(engines: Engines) -> None:
         response = client.post("/compare", json={"query": "bread"})
         assert (response.status_code, response.json()["error"]["code"]) == (409, "nothing_to_compare")
         assert client.get("/version").json()["compare"] is None
+        assert client.get("/health").json()["comparison"] == "none"
 
 
 def test_embed(client: Client, engines: Engines) -> None:
@@ -228,7 +230,7 @@ def test_recommend_takes_either_a_title_or_skills(client: Client, body: Any) -> 
 def test_health_and_version(client: Client) -> None:
     health = client.get("/health")
     assert health.status_code == 200
-    assert health.json() == {"status": "ready", "index": {"name": "small", "version": "0001"}}
+    assert health.json() == {"status": "ready", "index": {"name": "small", "version": "0001"}, "comparison": "ready"}
     version = client.get("/version").json()
     responses.VersionAnswer.model_validate(version, strict=True)
     assert version["jobsearch"] == jobsearch.__version__
@@ -246,7 +248,10 @@ def test_health_tells_loading_ready_and_failed(engines: Engines) -> None:
 
     with running(create_app(open_them)) as client:
         health = client.get("/health")
-        assert (health.status_code, health.json()) == (503, {"status": "loading", "index": None})
+        assert (health.status_code, health.json()) == (
+            503,
+            {"status": "loading", "index": None, "comparison": "loading"},
+        )
         response = client.get("/search", params={"q": "nurse"})
         assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert response.json()["error"]["code"] == "loading"
@@ -265,7 +270,7 @@ def test_engines_that_cannot_be_opened_are_told(engines: Engines) -> None:
 
     with running(create_app(fail, on_failure=told.append)) as client:
         wait_until(lambda: client.get("/health").json()["status"] != "loading")
-        assert client.get("/health").json() == {"status": "failed", "index": None}
+        assert client.get("/health").json() == {"status": "failed", "index": None, "comparison": "none"}
         response = client.post("/search", json={"query": "nurse"})
         assert (response.status_code, response.json()["error"]["code"]) == (503, "failed")
     assert told == [error]

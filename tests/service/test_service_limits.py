@@ -1,4 +1,4 @@
-"""What the service does not let pass: malformed, huge and slow requests, strangers, and more than it can do."""
+"""What the service does not let pass: huge and slow requests, strangers, and more than it can do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import requests
 from encoders import Wrapped
 from service_indexes import Gate, held
-from service_running import Client, running, talk, wait_until
+from service_running import JSON, Client, logs_put_back, parsed, refusal, running, talk, wait_until
 
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
@@ -24,146 +24,6 @@ from jobsearch.service.app import create_app
 from jobsearch.service.logs import JsonLines, write_logs
 from jobsearch.service.settings import Settings, token_from
 from jobsearch.service.state import Engines
-
-JSON = {"Content-Type": "application/json"}
-POSTS = ["/search", "/search/batch", "/compare", "/embed", "/similar", "/recommend"]
-
-
-def refusal(response: requests.Response, status: int, code: str) -> str:
-    """Check an error's status and its one shape, and return its message."""
-    assert response.status_code == status, response.text
-    assert response.headers["Content-Type"] == "application/json"
-    answer = response.json()
-    assert list(answer) == ["error"]
-    assert list(answer["error"]) == ["code", "message"]
-    assert answer["error"]["code"] == code
-    message: str = answer["error"]["message"]
-    assert message
-    assert "\n" not in message
-    assert "Traceback" not in message
-    return message
-
-
-def parsed(answer: bytes) -> tuple[int, Any]:
-    """Return status and JSON of one raw answer."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(body)
-
-
-@pytest.fixture(scope="module")
-def strict(engines: Engines) -> Iterator[Client]:
-    """A client of a service with low limits that waits half a second for a client."""
-    settings = Settings(
-        max_body=2000, max_batch=3, max_k=5, max_text=50, patience=0.5, timeout=5, max_connections=40, threads=2
-    )
-    with running(create_app(engines, settings), settings) as client:
-        yield client
-
-
-# --- malformed -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        (b"{", 400, "malformed_json"),
-        (b"\xff\xfe{", 400, "malformed_json"),
-        (b'{"query": "nurse",}', 400, "malformed_json"),
-        (b"[" * 1999, 400, "malformed_json"),
-        (b'{"query": "nurse", "k": ' + b"9" * 1900 + b"}", 422, "invalid_request"),
-        (b'{"query": "nurse", "k": NaN}', 422, "invalid_request"),
-        (b'{"query": "nurse", "k": 1e999}', 422, "invalid_request"),
-        (b'{"query": "nurse", "k": "5"}', 422, "invalid_request"),
-        (b'{"query": "nurse", "k": true}', 422, "invalid_request"),
-        (b'{"query": "nurse", "min_score": NaN}', 422, "invalid_request"),
-        (b'{"query": 5}', 422, "invalid_request"),
-        (b'{"query": "nurse", "__proto__": {}}', 422, "invalid_request"),
-        (b"null", 422, "invalid_request"),
-        (b"", 422, "invalid_request"),
-    ],
-    ids=range(14),
-)
-def test_malformed_bodies(strict: Client, path: str, body: bytes, status: int, code: str) -> None:
-    message = refusal(strict.post(path, data=body, headers=JSON), status, code)
-    assert len(message) < 600
-
-
-def test_numbers_of_thousands_of_digits(client: Client) -> None:
-    body = b'{"query": "nurse", "k": ' + b"9" * 5000 + b"}"
-    refusal(client.post("/search", data=body, headers=JSON), 400, "malformed_json")
-
-
-def test_problems_are_named_by_field_and_not_repeated(client: Client) -> None:
-    body = {"query": "secret" * 300, "k": 0, "kind": "secret", "secret": 1, "allowed": [1, 2, 3]}
-    message = refusal(client.post("/search", json=body), 422, "invalid_request")
-    assert message.startswith("k: ")
-    assert message.endswith("more")
-    assert "secretsecret" not in message
-    assert refusal(client.post("/search", json={}), 422, "invalid_request") == "query: is missing"
-    assert "kk: is not known here" in refusal(client.get("/search?q=x&kk=5"), 422, "invalid_request")
-
-
-@pytest.mark.parametrize("text", ["", " ", "\u200b", "\x00", "\t\n\xa0\ufeff"])
-def test_a_query_without_anything_to_see_is_refused(client: Client, text: str) -> None:
-    assert client.post("/search", json={"query": text}).status_code == 422
-    assert client.post("/embed", json={"texts": ["nurse", text]}).status_code == 422
-    assert client.get("/search", params={"q": text}).status_code == 422
-
-
-@pytest.mark.parametrize(
-    "text", ["nurse\ud83d", "\ud800", "nu\x00rse", "💉", "\u202enurse", "ﬃ" * 20, "'; DROP TABLE --"]
-)
-def test_odd_characters_are_text(client: Client, text: str) -> None:
-    written = json.dumps({"query": text, "k": 1})  # lone surrogates are escaped, as a browser sends them
-    answer = client.post("/search", data=written, headers=JSON)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["query"] == text.encode("utf-8", "replace").decode()
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS to a plain port
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
-        b"POST /search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-        b"Content-Type: application/json\r\n\r\nnonsense\r\n",
-    ],
-    ids=range(6),
-)
-def test_what_is_no_http_is_answered_in_the_one_shape(strict: Client, raw: bytes) -> None:
-    status, answer = parsed(talk(strict.url, raw))
-    assert 400 <= status < 500
-    assert set(answer) == {"error"}
-    assert strict.get("/health").status_code == 200
-
-
-@pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"GET /"], ids=["header", "address"])
-def test_a_head_without_end_is_cut(strict: Client, begin: bytes) -> None:
-    status, _ = parsed(talk(strict.url, begin, *[b"y" * 5000] * 8, pause=0.01))  # 16 KiB are allowed
-    assert status == 400
-
-
-def test_other_methods_and_paths(client: Client) -> None:
-    for path, allowed in {"/search": "GET, POST", "/compare": "POST", "/health": "GET", "/openapi.json": "GET"}.items():
-        for method in ("PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "BREW"):
-            response = client.request(method, path)
-            assert allowed in refusal(response, 405, "method_not_allowed")
-            assert response.headers["Allow"] == allowed
-    for path in ("/nothing", "/search/", "/redoc", "/../etc/passwd", "/%00", "/page.html"):
-        refusal(client.get(path), 404, "not_found")
-
-
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
-def test_only_json_is_taken(client: Client, kind: str | None) -> None:
-    headers = {} if kind is None else {"Content-Type": kind}
-    refusal(client.post("/search", data=b'{"query": "nurse"}', headers=headers), 415, "not_json")
-    for known in ("application/json; charset=utf-8", "Application/JSON", "application/problem+json"):
-        assert client.post("/search", data=b'{"query": "nurse"}', headers={"Content-Type": known}).status_code == 200
-
 
 # --- huge ----------------------------------------------------------------------------------------------------------
 
@@ -204,12 +64,16 @@ def test_an_endless_body_is_cut(strict: Client) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "says"),
     [
-        ("/search", {"query": "x" * 51}, "query has 51 characters, expected at most 50"),
-        ("/search", {"query": "x", "k": 6}, "k is 6, expected at most 5"),
+        ("/search", {"query": "x" * 51}, "query has 51 characters, expected at most 50; shorten it"),
+        ("/search", {"query": "x", "k": 6}, "k is 6, expected a whole number from 1 to 5; ask for fewer hits"),
         ("/search", {"query": "x", "allowed": ["x" * 51]}, "allowed.0 has 51 characters"),
-        ("/search/batch", {"queries": ["x"] * 4}, "queries has 4 entries, expected at most 3"),
+        (
+            "/search/batch",
+            {"queries": ["x"] * 4},
+            "queries has 4 entries, expected at most 3; send the others in another request",
+        ),
         ("/search/batch", {"queries": ["x", "x" * 51]}, "queries.1 has 51 characters"),
-        ("/search/batch", {"queries": []}, "queries: "),
+        ("/search/batch", {"queries": []}, "queries is a list of 0, expected a list of 1 to 3 entries"),
         ("/compare", {"query": "x" * 51}, "query has 51 characters"),
         ("/compare", {"query": "x", "k": 6}, "k is 6"),
         ("/embed", {"texts": ["x"] * 4}, "texts has 4 entries"),
@@ -370,9 +234,12 @@ def guarded(engines: Engines) -> Iterator[Client]:
 def test_without_the_token_nothing_is_told(guarded: Client, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header.encode("utf-8")}
     for method, path in [("GET", "/search?q=nurse"), ("POST", "/search"), ("GET", "/metrics"), ("GET", "/version"),
-                         ("GET", "/openapi.json"), ("GET", "/nothing"), ("DELETE", "/search")]:  # fmt: skip
+                         ("GET", "/nothing"), ("DELETE", "/search")]:  # fmt: skip
         response = guarded.request(method, path, headers=headers)
-        refusal(response, 401, "unauthorized")
+        message = refusal(response, 401, "unauthorized")
+        assert message.startswith("no token was sent" if header is None else "the Authorization that was sent is not")
+        assert "s3cre" not in message.lower()
+        assert message.endswith("; send the service's token as `Authorization: Bearer TOKEN`")
         assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
@@ -381,8 +248,18 @@ def test_with_the_token_all_is_as_without(guarded: Client) -> None:
         headers = {"Authorization": f"{scheme} s3cret"}
         assert guarded.post("/search", json={"query": "nurse"}, headers=headers).status_code == 200
         assert guarded.get("/metrics", headers=headers).status_code == 200
-    for path in ("/", "/docs", "/health", "/page.css", "/page.js"):
+    for path in ("/", "/docs", "/health", "/openapi.json", "/page.css", "/page.js"):
         assert guarded.get(path).status_code == 200
+
+
+def test_the_document_is_read_without_the_token_and_says_that_one_is_needed(guarded: Client) -> None:
+    document = guarded.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    assert document["paths"]["/search"]["post"]["security"] == [{"token": []}]
+    assert "small" not in json.dumps(document)  # the index that is served
+    page = guarded.get("/docs").text
+    assert "Authorization: Bearer TOKEN" in page
+    assert "<td><code>query</code></td><td>a text that is not blank, 1 to 1000 characters</td>" in page
 
 
 def test_two_tokens_are_none(guarded: Client) -> None:
@@ -461,19 +338,11 @@ def test_lines_cannot_be_forged(client: Client, caplog: pytest.LogCaptureFixture
 
 
 def test_logs_of_others_are_lines_of_the_same_kind(tmp_path: Any) -> None:
-    names = ("jobsearch", "uvicorn", "asyncio")
-    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in names}
-    try:
-        with (tmp_path / "log").open("w") as stream:
-            write_logs("info", stream)
-            logging.getLogger("uvicorn.error").warning("a %s", "warning")
-            logging.getLogger("uvicorn.error").info("not told")
-            logging.getLogger("jobsearch.watching").error("a version")
-        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    finally:
-        for name, (handlers, level) in before.items():
-            logger = logging.getLogger(name)
-            logger.handlers, logger.propagate = handlers, True
-            logger.setLevel(level)
+    with logs_put_back(), (tmp_path / "log").open("w") as stream:
+        write_logs("info", stream)
+        logging.getLogger("uvicorn.error").warning("a %s", "warning")
+        logging.getLogger("uvicorn.error").info("not told")
+        logging.getLogger("jobsearch.watching").error("a version")
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [(line["level"], line["event"], line["message"]) for line in lines] == [
         ("warning", "message", "a warning"), ("error", "message", "a version")]  # fmt: skip

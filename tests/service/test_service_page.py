@@ -13,7 +13,7 @@ from service_running import Client, running
 
 from jobsearch.service.app import create_app
 from jobsearch.service.settings import Settings
-from jobsearch.service.state import Engines
+from jobsearch.service.state import Engines, Pair
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -250,6 +250,27 @@ def test_one_encoder_has_one_column(browser: Any, engines: Engines) -> None:
         page.type("nurse")
         page.status("10 hits")
         assert len(page.all("#results table")) == 1
+        assert page.complaints() == []
+
+
+def test_the_second_column_comes_when_base_and_tuned_are_there(browser: Any, engines: Engines) -> None:
+    go_on = threading.Event()
+
+    def open_pair() -> Pair:
+        assert go_on.wait(30)
+        assert engines.pair is not None
+        return engines.pair
+
+    with running(create_app(Engines(engines.main, open_pair=open_pair))) as client:
+        page = Page(browser, client)
+        page.until(lambda: page.one("#preparing").is_displayed())
+        assert not page.one("#sides").is_displayed()
+        page.type("nurse")
+        page.status("10 hits")
+        go_on.set()
+        page.status("10 and 10 hits")  # by itself
+        assert page.one("#sides").is_displayed()
+        assert not page.one("#preparing").is_displayed()
         assert page.complaints() == []
 
 
