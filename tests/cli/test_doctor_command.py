@@ -54,6 +54,25 @@ def test_the_table_says_the_same(home: Path, cli: Cli) -> None:
     assert any("→ run `jobsearch index build --name small`" in line for line in lines[at : at + 4])
 
 
+def test_no_advice_is_given_twice(home: Path, cli: Cli) -> None:
+    replace_file(home / "indexes" / "small" / "versions" / "0001" / "vectors.faiss", b"damaged")
+    replace_file(home / "data" / "taxonomies" / "small" / "taxonomy.json", b"{")
+    shutil.rmtree(home / "data" / "taxonomies" / "both")
+    replace_file(home / "data" / "taxonomies" / "active", b"gone")
+    replace_file(tuned(home, "mine") / "config.json", b"{}")
+    broken = [one for one in findings(cli, home, code=1).values() if one["state"] == "broken"]
+    assert {one["what"] for one in broken} == {
+        *("Taxonomy small", "Taxonomy gone (in use)", "Index small", "Encoder mine"),
+    }
+    for one in broken:
+        assert one["next_step"]
+        assert "run `" not in one["seen"]
+        assert "make it again" not in one["seen"]
+        assert not one["seen"].endswith((";", "; "))
+    table = cli(home, "doctor").out
+    assert table.count("jobsearch index build --name small") == 1
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "labels.safetensors", "encoder/weights.safetensors"])
 def test_a_broken_index(home: Path, cli: Cli, name: str) -> None:
     (home / "indexes" / "small" / "versions" / "0001" / name).unlink()
