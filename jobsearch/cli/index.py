@@ -94,16 +94,19 @@ def list_command(as_json: bool) -> None:
       jobsearch index list --json
     """
     from jobsearch.errors import IndexingError
-    from jobsearch.index.versions import IndexDirectory, index_names
+    from jobsearch.index.versions import IndexDirectory, index_names, names_without_pointer
 
-    entries = []
-    for name in index_names():
+    entries, broken = [], False
+    for name in sorted([*index_names(), *names_without_pointer()]):
         try:
             entries.append(_summary(IndexDirectory.named(name)))
         except IndexingError as error:  # a broken one must not hide the others
             click.echo(f"Warning: {error}", err=True)
+            broken = True
     if as_json:
         print_json(entries)
+        return
+    if not entries and broken:
         return
     if not entries:
         click.echo("No index yet; `jobsearch index build` makes one, and so does the first search.", err=True)
@@ -219,12 +222,14 @@ def rollback(name: str | None, version: str | None) -> None:
     from jobsearch.index.reader import open_version
 
     directory = index_directory(name)
-    current = directory.current()
-    version = version or _version_before(directory, current)
+    # With a version named it is also the way out where nothing names the current one.
+    current = directory.current_or_none() if version else directory.current()
+    version = version or _version_before(directory, directory.current())
     if version in directory.versions():
         open_version(directory, version)  # a broken version must not become current
     directory.publish(version)
-    click.echo(f"Index {directory.name!r}: version {version} is current, was {current}.")
+    was = f", was {current}" if current else ""
+    click.echo(f"Index {directory.name!r}: version {version} is current{was}.")
 
 
 def _version_before(directory: IndexDirectory, current: str) -> str:

@@ -76,6 +76,7 @@ class IndexDirectory:
             version = (self.path / "current").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             self.check_not_within()
+            self.check_pointed()
             here = f"; for the one in ./{self.name} write ./{self.name}" if _is_file(Path(self.name, "current")) else ""
             raise IndexNotFoundError(
                 f"no index {self.name!r} in {self.path.parent}; run `{self._build_command}` or `jobsearch index list`"
@@ -102,6 +103,21 @@ class IndexDirectory:
                 f"{self.path} is one version of an index; copy and name the folder that holds `versions` and `current`"
             )
 
+    def check_pointed(self) -> None:
+        """Refuse a folder that has versions and no pointer to one of them, as a copy made without it.
+
+        Raises:
+            IndexNotFoundError: it is such a folder.
+        """
+        versions = [] if self.exists else self.versions()
+        if versions:
+            told = f"version{'s' if versions[1:] else ''} {', '.join(versions)}"
+            pointer = shlex.quote(str(self.path.absolute() / "current"))
+            raise IndexNotFoundError(
+                f"{self.path} holds {told}, but not the file `current`, which names the one to open; copy that too, "
+                f"write it with `echo {versions[-1]} > {pointer}`, or run `{self._build_command}`"
+            )
+
     def current_or_none(self) -> str | None:
         """Return the number of the current version, or None where nothing was published or the pointer is damaged."""
         with contextlib.suppress(IndexNotFoundError):
@@ -114,13 +130,19 @@ class IndexDirectory:
         Raises:
             IndexNotFoundError: their folder cannot be read.
         """
+        try:
+            return self._whole_versions()
+        except OSError as error:
+            raise IndexNotFoundError(
+                f"{self.path / 'versions'} cannot be read ({error.strerror}); {self.mend}"
+            ) from error
+
+    def _whole_versions(self) -> list[str]:
         folder = self.path / "versions"
         try:
             names = [path.name for path in folder.iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        except OSError as error:
-            raise IndexNotFoundError(f"{folder} cannot be read ({error.strerror}); {self.mend}") from error
         found = [name for name in names if _VERSION.match(name) and _is_file(folder / name / MANIFEST)]
         return sorted(found, key=int)
 
@@ -137,7 +159,16 @@ class IndexDirectory:
         if self._is_at_home:
             return f"run `{self._build_command}` to build it anew"
         path = shlex.quote(str(self.path.absolute()))
-        return f"copy it again, run `jobsearch index rollback {path}`, or build it anew with `{self._build_command}`"
+        back = f" run `jobsearch index rollback {path}`," if self._has_earlier else ""
+        return f"copy it again,{back} or build it anew with `{self._build_command}`"
+
+    @property
+    def _has_earlier(self) -> bool:
+        """Whether there is a version before the current one; by the files alone, since what is broken asks."""
+        with contextlib.suppress(OSError, ValueError):
+            current = int((self.path / "current").read_text(encoding="ascii"))
+            return any(int(version) < current for version in self._whole_versions())
+        return False
 
     @property
     def _is_at_home(self) -> bool:
@@ -298,3 +329,17 @@ def index_names() -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(path.name for path in folder.iterdir() if IndexDirectory(path).exists)
+
+
+def names_without_pointer() -> list[str]:
+    """Return the names of folders in the home folder that hold versions and name none to open, sorted.
+
+    They are indexes that were copied without the file `current`, or whose first build was killed at its very end.
+    """
+    found = []
+    for path in sorted(indexes_directory().glob("*/versions")):
+        try:
+            IndexDirectory(path.parent).check_pointed()
+        except IndexNotFoundError:
+            found.append(path.parent.name)
+    return found

@@ -35,5 +35,36 @@ def test_a_version_that_was_copied_alone(session_home: Path, cli: Cli, deployed:
 def test_a_damaged_copy_is_copied_again_and_not_built(session_home: Path, cli: Cli, deployed: Path) -> None:
     replace_file(deployed / "versions" / "0001" / "vectors.faiss", b"cut")
     line = error_of(cli(session_home, "search", "nurse", "--index", str(deployed)))
+    assert f"; copy it again, or build it anew with `jobsearch index build --name {deployed}`" in line
+    assert "rollback" not in line  # there is nothing to go back to
+    linked_copy(session_home / "indexes" / "small" / "versions" / "0001", deployed / "versions" / "0002")
+    replace_file(deployed / "current", b"0002\n")
+    replace_file(deployed / "versions" / "0002" / "vectors.faiss", b"cut")
+    line = error_of(cli(session_home, "search", "nurse", "--index", str(deployed)))
     assert f"; copy it again, run `jobsearch index rollback {deployed}`, or build it anew with `" in line
-    assert f"`jobsearch index build --name {deployed}`" in line
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("index", "rollback")], ids=" ".join)
+def test_a_copy_without_the_pointer(session_home: Path, cli: Cli, deployed: Path, command: tuple[str, ...]) -> None:
+    (deployed / "current").unlink()
+    line = error_of(cli(session_home, *command, str(deployed)))
+    assert line == (
+        f"Error: {deployed} holds version 0001, but not the file `current`, which names the one to open; copy that "
+        f"too, write it with `echo 0001 > {deployed}/current`, or run `jobsearch index build --name {deployed}`"
+    )
+    back = cli(session_home, "index", "rollback", str(deployed), "--to", "0001")
+    assert (back.code, back.out) == (0, "Index 'jobs': version 0001 is current.\n")
+    assert cli(session_home, "search", "nurse", "--index", str(deployed)).code == 0
+
+
+def test_a_copy_without_the_pointer_in_the_home_folder(home: Path, cli: Cli) -> None:
+    """It is not built over unasked, and no list passes it over."""
+    (home / "indexes" / "small" / "current").unlink()
+    assert "holds version 0001, but not the file `current`" in error_of(cli(home, "search", "nurse"))
+    listed = cli(home, "index", "list")
+    assert "small" not in listed.out
+    assert listed.err.startswith(f"Warning: {home}/indexes/small holds version 0001, but not the file `current`")
+    (home / "indexes" / "both" / "current").unlink()
+    assert "No index yet" not in cli(home, "index", "list").err
+    assert cli(home, "index", "build").code == 0
+    assert cli(home, "search", "nurse").code == 0

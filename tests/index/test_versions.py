@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobsearch.errors import IndexingError, IndexNotFoundError, StorageError
-from jobsearch.index.versions import IndexDirectory, index_names
+from jobsearch.index.versions import IndexDirectory, index_names, names_without_pointer
 
 
 @pytest.fixture
@@ -70,6 +70,8 @@ def test_names_of_all_indexes(jobsearch_home: Path) -> None:
 def test_the_remedy_names_the_index_so_that_the_command_finds_it(jobsearch_home: Path, tmp_path: Path) -> None:
     assert IndexDirectory.named("esco").mend.startswith("run `jobsearch index build --name esco` ")
     elsewhere = IndexDirectory(tmp_path / "my indexes" / "esco")
+    for _ in range(2):
+        add(elsewhere)
     assert elsewhere.mend.startswith("copy it again, ")  # what made it may be on another machine
     back, build = elsewhere.mend.split("`")[1::2]
     assert (shlex.split(back)[1:3], shlex.split(build)[1:3]) == (["index", "rollback"], ["index", "build"])
@@ -85,6 +87,41 @@ def test_without_an_index_the_error_says_how_to_build_one(directory: IndexDirect
     assert directory.versions() == []
     with pytest.raises(IndexNotFoundError, match=r"no index 'esco' in .*; run `jobsearch index build --name "):
         directory.current()
+
+
+def test_going_back_is_advised_only_where_there_is_an_earlier_version(directory: IndexDirectory) -> None:
+    add(directory)
+    assert directory.mend.startswith("copy it again, or build it anew with `jobsearch index build ")
+    add(directory)
+    assert "rollback" in directory.mend
+    directory.publish("0001")
+    assert "rollback" not in directory.mend
+    (directory.path / "current").write_text("latest")  # which a rollback could not read either
+    assert "rollback" not in directory.mend
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "version 0001"), (2, "versions 0001, 0002")])
+def test_a_copy_without_the_pointer_is_told_what_it_lacks(tmp_path: Path, count: int, told: str) -> None:
+    directory = IndexDirectory(tmp_path / "my indexes" / "esco")
+    for _ in range(count):
+        add(directory)
+    (directory.path / "current").unlink()
+    with pytest.raises(IndexNotFoundError) as raised:
+        directory.current()
+    says = str(raised.value)
+    assert says.startswith(f"{directory.path} holds {told}, but not the file `current`, which names the one to open; ")
+    assert "rollback" not in says
+    subprocess.run(says.split("`")[3], shell=True, check=True)
+    assert directory.current() == f"{count:04d}"
+
+
+def test_copies_without_the_pointer_are_no_indexes_but_known(jobsearch_home: Path) -> None:
+    for name in ("a", "b", "c"):
+        add(IndexDirectory.named(name))
+    for name in ("a", "c"):
+        (jobsearch_home / "indexes" / name / "current").unlink()
+    (jobsearch_home / "indexes" / "d" / "versions").mkdir(parents=True)
+    assert (index_names(), names_without_pointer()) == (["b"], ["a", "c"])
 
 
 @pytest.mark.parametrize("within", ["versions", "versions/0001", "versions/0001/encoder", "versions/0009"])
