@@ -102,11 +102,13 @@ class JobSearch:
             k: hits wanted, 1 to the number of concepts of that kind.
             kind: `"occupation"`, `"skill"` or `"all"`.
             where: what else each hit must fulfil.
-            mode: `"both"`: by meaning and by words together, which finds most; `"meaning"` or `"words"` alone.
+            mode: `"both"`: by meaning and by words together, which finds most; `"meaning"` or `"words"` alone. By words
+                alone only what shares letters with the query is found.
 
         Returns:
-            k hits, or fewer only where fewer fulfil `where`; best first, a label that is what was typed before all;
-            equal scores are ordered by preferred label match, then by kind and URI.
+            k hits, or fewer only where fewer fulfil `where` or, by words alone, share letters with the query; best
+            first, a label that is what was typed before all; equal scores are ordered by preferred label match, then
+            by kind and URI.
 
         Raises:
             QueryError: the query is empty, or k, kind or the filter cannot be.

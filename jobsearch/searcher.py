@@ -27,6 +27,8 @@ from jobsearch.taxonomy.model import KINDS, Kind
 _BATCH = 256
 # Filters whose rows are remembered; a large set of URIs takes milliseconds to turn into rows.
 _FILTERS = 64
+# Score by words alone of a concept that shares letters with the query; float32 rounding keeps those of others at 0.
+_SHARES_LETTERS = 1e-6
 
 
 class Searcher:
@@ -90,13 +92,13 @@ class Searcher:
     ) -> Iterator[list[Fused]]:
         """Find by words and, unless by words alone, by meaning."""
         opened, rows = self.opened, self.rows(kind, where)
+        # By words alone nothing speaks for what shares none: it would be the table's first concepts, not the nearest.
+        least = max(where.least, _SHARES_LETTERS) if mode == "words" else where.least
         queries = [opened.words.singular(text) for text in typed]
         vectors = opened.encoder.encode(queries)
         for place, (text, query) in enumerate(zip(typed, queries, strict=True)):
             vector = vectors[place : place + 1]
-            yield fused_concepts(
-                opened.vectors, opened.words, opened.labels, text, query, vector, k, rows, where.least, mode
-            )
+            yield fused_concepts(opened.vectors, opened.words, opened.labels, text, query, vector, k, rows, least, mode)
 
     def _named(self, named: Named, k: int, kind: Kind | None, where: Filter) -> list[Fused]:
         """Find what a query names: a concept and what is near it, or the occupations of an ISCO group."""

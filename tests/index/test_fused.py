@@ -95,9 +95,13 @@ class Truth:
         mode: Mode = "both",
         keep: Callable[[Concept], bool] = lambda concept: True,
     ) -> None:
-        """Compare by value: the k best scores, each concept's own, spoken for by a label that may."""
+        """Compare by value: the k best scores, each concept's own, spoken for by a label that may.
+
+        By words alone what has a score of 0 is no hit: it shares nothing with the query.
+        """
         true = self.concepts(query, mode, keep)
-        best = sorted((score for score, _ in true.values()), reverse=True)[:k]
+        best = sorted((score for score, _ in true.values() if score > 0 or mode != "words"), reverse=True)[:k]
+        k = len(best) if mode == "words" else k
         assert [hit.rank for hit in hits] == list(range(1, k + 1))
         assert len({hit.uri for hit in hits}) == k
         assert [hit.score for hit in hits] == pytest.approx(best, abs=1e-5)
@@ -253,8 +257,9 @@ def test_labels_of_few_or_no_letters_are_what_was_typed(label: str, mode: Mode) 
     concepts = [occupation("a", "baker"), occupation("b", label), occupation("c", f"{label} {label}"), skill("d", "++")]
     engine = engine_of(Taxonomy.of(SOURCE, concepts), HashEncoder())
     hits = engine.search(label, 4, mode=mode)
-    assert (hits[0].matched_label, hits[0].matched_by, len(hits)) == (label, "exact", 4)
+    assert (hits[0].matched_label, hits[0].matched_by) == (label, "exact")
     assert [hit.matched_by for hit in hits].count("exact") == 1
+    assert len(hits) == 4 if mode == "both" else all(hit.score > 0 for hit in hits)
 
 
 def test_accents_are_no_matter_of_words_but_not_what_was_typed() -> None:
@@ -267,15 +272,26 @@ def test_accents_are_no_matter_of_words_but_not_what_was_typed() -> None:
 
 @pytest.mark.parametrize("query", ["+++", "—", "\ud800", "ЖЖЖ", "qqqq", "☃"])
 @pytest.mark.parametrize("mode", BOTH)
-def test_a_query_without_known_letters_has_all_hits(engine: ByMeaning, truth: Truth, query: str, mode: Mode) -> None:
+def test_a_query_without_known_letters_has_all_hits_by_meaning_and_none_by_words(
+    engine: ByMeaning, truth: Truth, query: str, mode: Mode
+) -> None:
     for k in (1, 10, 270):
-        truth.check(engine.search(query, k, mode=mode), query, k, mode)
-    if mode == "words":
-        # Nothing speaks for any of them: preferred labels, in the table's order.
-        first = engine.search(query, 10, mode=mode)
-        assert {(hit.score, hit.words) for hit in first} == {(0, 0)}
-        assert [hit.uri for hit in first] == list(engine.opened.labels.uris)[:10]
-        assert [hit.matched_label for hit in first] == [hit.label for hit in first]
+        hits = engine.search(query, k, mode=mode)
+        truth.check(hits, query, k, mode)
+        assert len(hits) == (0 if mode == "words" else k)
+
+
+def test_by_words_alone_only_what_shares_letters_is_found() -> None:
+    names = {"baker": "a", "bakery worker": "b", "nurse": "c", "zoo": "d"}
+    engine = engine_of(Taxonomy.of(SOURCE, [occupation(key, name) for name, key in names.items()]), HashEncoder())
+    for query in ("bakery", "Bakery", "bakerry"):
+        hits = engine.search(query, 4, mode="words")
+        assert {hit.label for hit in hits} == {"baker", "bakery worker"}
+        assert all(hit.score > 0 for hit in hits)
+    assert engine.search("bakery", 4, mode="words", where=Filter(min_score=-1)) == engine.search(
+        "bakery", 4, mode="words"
+    )
+    assert len(engine.search("bakery", 4)) == 4  # meaning speaks for the others, too
 
 
 # --- slips -------------------------------------------------------------------------------------------------------
@@ -325,7 +341,7 @@ def test_each_side_is_told() -> None:
 
 def test_by_words_alone_words_bring_up_all_also_in_a_small_index() -> None:
     engine = engine_of(Taxonomy.of(SOURCE, [occupation("a", "baker"), occupation("b", "nurse")]), HashEncoder())
-    assert [hit.matched_by for hit in engine.search("bakery", 2, mode="words")] == ["words", "words"]
+    assert [(hit.label, hit.matched_by) for hit in engine.search("bakery", 2, mode="words")] == [("baker", "words")]
 
 
 def test_by_meaning_alone_scores_are_cosines(engine: ByMeaning) -> None:
@@ -409,9 +425,12 @@ def test_hits_of_any_labels_are_those_of_all_labels(
 @pytest.mark.parametrize("mode", BOTH)
 def test_a_concept_with_hundreds_of_labels_crowds_nobody_out(mode: Mode) -> None:
     engine = engine_of(made_up(crowd=700), HashEncoder())
+    every = engine.opened.words.scores("sales manager")
+    sharing = len(set(engine.opened.labels.concept_of[every > 0].tolist()))  # by words alone there are no others
+    assert 10 < sharing < 271
     for k in (1, 4, 10, 100, 271):
         hits = engine.search("sales manager", k, mode=mode)
-        assert len({hit.uri for hit in hits}) == k
+        assert len({hit.uri for hit in hits}) == (k if mode == "both" else min(k, sharing))
     hits = engine.search("sales manager 12", 5, mode=mode)
     assert (hits[0].uri, hits[0].matched_by) == (f"{ESCO}occupation/crowd", "exact")
 
