@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from jobsearch.cli.render import console, keep_whole, no_good_match, plain_table, print_pairs, sure
+from jobsearch.cli.columns import Column, Step
+from jobsearch.cli.render import console, no_good_match, plain_table, print_columns, print_pairs, sure
+from jobsearch.cli.signs import KIND_NAMES, movement_mark, movement_marks, stdout_shows_unicode
 from jobsearch.hits import any_good_match
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jobsearch.hits import Hit
 
 _MOST_SHOWN = 10
+_WORTH_FIGURES = 24  # cells of a label that are worth a column of figures, of two labels side by side
 _COLOURS = {"entered": "green", "up": "green", "down": "yellow", "dropped": "red", "same": ""}
 
 
@@ -30,24 +33,59 @@ def print_comparison(base: JobSearch, tuned: JobSearch, one: Comparison) -> None
     for side, good in found.items():
         if any(found.values()) and not good:
             out.print(no_good_match(f" {side}"))
-    names = (f"before: {base.opened.encoder.name}", f"after: {tuned.opened.encoder.name}")
-    table = plain_table("", "Score", "Sure", names[0], "", "Score", "Sure", names[1], "")
-    keep_whole(table, 0, 1, 2, 4, 5, 6, 8)
-    for column in (1, 2, 5, 6):
-        table.columns[column].justify = "right"
+    print_columns(out, *_table(base, tuned, one))
+
+
+def _table(base: JobSearch, tuned: JobSearch, one: Comparison) -> tuple[list[Column], list[Column], list[Step]]:
+    """Return the columns of a comparison, those with labels, and what gives way for these."""
     moves = {move.uri: move for move in one.moves}
-    for row in range(max(len(one.base), len(one.tuned))):
-        before = one.base[row] if row < len(one.base) else None
-        after = one.tuned[row] if row < len(one.tuned) else None
-        dropped = before is not None and moves[before.uri].movement == "dropped"
-        table.add_row(
-            str(row + 1),
-            *_cells(before, "red" if dropped else ""),
-            "dropped" if dropped else "",
-            *_cells(after, _COLOURS[moves[after.uri].movement] if after else ""),
-            _movement(moves[after.uri]) if after else "",
-        )
-    out.print(table)
+    rows = max(len(one.base), len(one.tuned))
+    before: list[Hit | None] = [*one.base, *[None] * (rows - len(one.base))]
+    after: list[Hit | None] = [*one.tuned, *[None] * (rows - len(one.tuned))]
+    # What moved is coloured where it arrived, what dropped where it was.
+    dropped = [hit is not None and moves[hit.uri].movement == "dropped" for hit in before]
+    arrived = [moves[hit.uri] if hit else None for hit in after]
+    colours = ["red" if out else "" for out in dropped], [_COLOURS[move.movement] if move else "" for move in arrived]
+    headings = f"before: {base.opened.encoder.name}", f"after: {tuned.opened.encoder.name}"
+    sides = [_side(*side) for side in zip(headings, (before, after), colours, strict=True)]
+    marks = movement_marks(stdout_shows_unicode())
+    leaving = Column(
+        "",
+        ["dropped" if out else "" for out in dropped],
+        shorter=["out" if out else "" for out in dropped],
+    )
+    arriving = Column(
+        "",
+        [_movement(move) if move else "" for move in arrived],
+        shorter=[movement_mark(move, marks) if move else "" for move in arrived],
+    )
+    rank = Column("", [str(row + 1) for row in range(rows)], right=True)
+    # Where all hits are of one kind it tells nothing, and there is little room.
+    mixed = len({hit.kind for hit in (*one.base, *one.tuned)}) > 1
+    parts = ["score", "sure", "kind", "label"] if mixed else ["score", "sure", "label"]
+    left, right = ([side[part] for part in parts] for side in sides)
+    labels, kinds = ([side[part] for side in sides] for part in ("label", "kind"))
+    steps = [
+        Step([leaving, arriving], shorten=True),
+        Step(kinds, shorten=True),
+        *(Step([side[part] for side in sides], worth=_WORTH_FIGURES) for part in ("score", "sure", "kind")),
+    ]
+    return [rank, *left, leaving, *right, arriving], labels, steps
+
+
+def _side(heading: str, hits: Sequence[Hit | None], colours: Sequence[str]) -> dict[str, Column]:
+    """Return the columns of one side by what they show."""
+    return {
+        "score": Column("Score", [f"{hit.score:.3f}" if hit else "" for hit in hits], True, colours),
+        "sure": Column("Sure", [sure(hit) if hit else "" for hit in hits], True, colours),
+        "kind": Column(
+            "Kind",
+            [hit.kind if hit else "" for hit in hits],
+            styles=colours,
+            shorter=[KIND_NAMES[hit.kind] if hit else "" for hit in hits],
+        ),
+        "label": Column(heading, [hit.label if hit else "" for hit in hits], styles=colours),
+    }
 
 
 def print_summary(base: JobSearch, tuned: JobSearch, summary: Summary) -> None:
@@ -78,13 +116,6 @@ def _summary_lines(base: JobSearch, tuned: JobSearch, summary: Summary) -> Itera
                 f"after; {len(summary.won):,} won, {len(summary.lost):,} lost"
             ),
         )
-
-
-def _cells(hit: Hit | None, colour: str) -> Sequence[str]:
-    if hit is None:
-        return "", "", ""
-    texts = (f"{hit.score:.3f}", sure(hit), escape(hit.label))
-    return [f"[{colour}]{text}[/]" for text in texts] if colour else texts
 
 
 def _movement(move: Move) -> str:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobsearch.cli.columns import Column, Step, draw, fit_columns
+from jobsearch.cli.signs import stdout_shows_unicode
 from jobsearch.hits import any_good_match
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 _MOST_NAMES = 12
 _PIPED_WIDTH = 160
 _PADDING = re.compile(r" +$", re.MULTILINE)
+_LEAST_LABEL = 12  # cells, so that short labels do not make each table another one
+_LEAST_MATCHED = 10  # cells of a name that say enough of it
+# Cells of a label that are worth a column of figures: seven of eight labels are whole then. For the longest ones alone
+# no figure is given up, else they would come and go from query to query.
+WORTH_FIGURES = 40
 
 
 class _Console(Console):
@@ -39,8 +46,11 @@ class _Console(Console):
 
 def console() -> Console:
     """Return a console on stdout that styles only where a terminal shows it, and is wide where none is."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
-    return _Console(highlight=False, width=width)
+    return _Console(highlight=False, width=None if _has_width() else _PIPED_WIDTH)
+
+
+def _has_width() -> bool:
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
 
 
 def short_uri(uri: str) -> str:
@@ -53,38 +63,59 @@ def short_uri(uri: str) -> str:
     return f"{kind.rpartition('/')[2]}/{identifier[:8]}"
 
 
-def print_hits(query: str, hits: Sequence[Hit], several: bool = False) -> None:
-    """Print a query's hits as a table, under the query where there are several."""
+def print_hits(query: str, hits: Sequence[Hit], several: bool = False, nothing: str = "Nothing found.") -> None:
+    """Print a query's hits as a table, a line each; a narrow terminal is shown less of them.
+
+    Args:
+        query: what was asked.
+        hits: what was found.
+        several: whether there are other queries, so that this one is named.
+        nothing: what to say where there are no hits.
+    """
     out = console()
     if several:
         out.print(f"[bold]{escape(query)}[/bold]")
     if not hits:
-        out.print("Nothing found.")
+        out.print(escape(nothing))
         return
     good = any_good_match(hits)
     if not good:
         out.print(no_good_match())
-    languages = {hit.language for hit in hits}
-    table = plain_table("", "Score", "Sure", "Kind", "Label", "Matched by", "Concept")
-    for column in (0, 1, 2):
-        table.columns[column].justify = "right"
-    keep_whole(table, 0, 1, 2, 3, 6)
-    table.columns[4].min_width = 12
-    for hit in hits:
-        matched = "" if hit.matched_label == hit.label else hit.matched_label
-        if len(languages) > 1:
-            matched = f"{matched or hit.label} ({hit.language})"
-        table.add_row(
-            str(hit.rank),
-            f"{hit.score:.3f}",
-            sure(hit),
-            hit.kind,
-            escape(hit.label),
-            escape(matched),
-            short_uri(hit.uri),
-            style="bold" if hit.rank == 1 and good else None,
-        )
-    out.print(table)
+    styles = ["bold" if hit.rank == 1 and good else "" for hit in hits]
+
+    def column(heading: str, cells: Iterable[str], right: bool = False, least: int = 0) -> Column:
+        return Column(heading, list(cells), right, styles, least=least)
+
+    score = column("Score", (f"{hit.score:.3f}" for hit in hits), right=True)
+    likely = column("Sure", (sure(hit) for hit in hits), right=True)
+    kind = column("Kind", (hit.kind for hit in hits))
+    label = column("Label", (hit.label for hit in hits), least=_LEAST_LABEL)
+    matched = column("Matched by", _matched(hits))
+    concept = column("Concept", (short_uri(hit.uri) for hit in hits))
+    columns = [column("", (str(hit.rank) for hit in hits), right=True), score, likely, kind, label, matched, concept]
+    steps = [
+        *([] if any(matched.cells) else [Step([matched])]),
+        Step([concept]),
+        Step([matched], cut_to=_LEAST_MATCHED),
+        *(Step([figure], worth=WORTH_FIGURES) for figure in (score, likely, kind)),
+    ]
+    print_columns(out, columns, [label], steps)
+
+
+def _matched(hits: Sequence[Hit]) -> list[str]:
+    """Return the label that matched where it is another one than the preferred; all with language, if in several."""
+    if len({hit.language for hit in hits}) > 1:
+        return [f"{hit.matched_label} ({hit.language})" for hit in hits]
+    return ["" if hit.matched_label == hit.label else hit.matched_label for hit in hits]
+
+
+def print_columns(out: Console, columns: Sequence[Column], labels: Sequence[Column], steps: Iterable[Step]) -> None:
+    """Print a table of one line a row, fitted into the terminal (see `fit_columns`); elsewhere all of it."""
+    width = out.width if _has_width() else None
+    left = columns if width is None else fit_columns(columns, labels, steps, width)
+    ellipsis = "…" if stdout_shows_unicode() else "..."
+    for line in draw(left, ellipsis, width):
+        out.print(line, soft_wrap=True)
 
 
 def no_good_match(where: str = "") -> str:

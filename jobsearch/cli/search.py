@@ -57,8 +57,8 @@ def search(
     """Find the job titles and skills nearest to each QUERY.
 
     They are found by what they mean and by their letters. One hit a concept: the label that is nearest to the query
-    speaks for it; what was typed itself comes first. With --json, one JSON object a query and line. `-` reads queries
-    from stdin, one a line, and prints JSON lines.
+    speaks for it; what was typed itself comes first. A narrow terminal is shown fewer columns. With --json, one JSON
+    object a query and line, with all of it. `-` reads queries from stdin, one a line, and prints JSON lines.
 
     \b
     Examples:
@@ -89,14 +89,17 @@ def search(
         if as_json or streamed:
             print_json(search_record(engine.opened, query, hits), indent=None)
         else:
+            from jobsearch.cli.hints import name_hint
             from jobsearch.cli.render import print_hits
-            from jobsearch.named import unknown_name
 
             if position:
                 click.echo()
-            if reason := unknown_name(engine.opened.labels, query):
-                click.echo(f"{reason[0].upper()}{reason[1:]}.", err=True)
-            print_hits(query, hits, several=len(queries) > 1)
+            hint = name_hint(engine.opened, query)
+            if hint:
+                click.echo(hint, err=True)
+            by_words = by == "words" and where == Filter() and not hint
+            nothing = "Nothing shares letters with the query." if by_words else "Nothing found."
+            print_hits(query, hits, several=len(queries) > 1, nothing=nothing)
 
 
 def _lines() -> Iterator[list[str]]:

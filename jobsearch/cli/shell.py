@@ -129,10 +129,13 @@ class _Session:
         print_comparison(*self._both, compare(*self._both, [query], self._k, self._kind)[0])
 
     def _search(self, query: str) -> None:
+        from jobsearch.cli.hints import name_hint
         from jobsearch.cli.render import print_hits
 
         self._hits = self.engine.search(query, self._k, self._kind)
         self._query = query
+        if hint := name_hint(self.engine.opened, query):
+            click.echo(hint, err=True)
         print_hits(query, self._hits)
 
     def _open(self, hit: Hit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,11 @@ def opened(label: str, related: Sequence[str] = (), other_names: Sequence[str] =
     return Opened(ConceptRequest(f"urn:{label}", "en"), entry, {"Related titles": links} if links else {})
 
 
+def exact(label: str, kind: str = "title") -> re.Pattern[str]:
+    """Return what the row of a hit looks like that is what was typed."""
+    return re.compile(rf"1\.000 +\d+%  {kind}  {re.escape(label)}\b")
+
+
 class Screen(DummyOutput):
     """A terminal of a size that a test may change."""
 
@@ -104,16 +110,22 @@ class Driver:
         if app is not None and app.is_running:
             app.loop.call_soon_threadsafe(app.exit)
 
-    def wait_for(self, *texts: str, without: Sequence[str] = (), timeout: float = 10) -> list[str]:
+    def wait_for(
+        self, *texts: str | re.Pattern[str], without: Sequence[str | re.Pattern[str]] = (), timeout: float = 10
+    ) -> list[str]:
         """Wait until all texts are on the screen and none of `without` is, and return its lines."""
         end = time.monotonic() + timeout
         while True:
             lines = self.lines
             shown = "\n".join(lines)
-            if shown and all(text in shown for text in texts) and not any(text in shown for text in without):
+            if shown and all(is_in(text, shown) for text in texts) and not any(is_in(text, shown) for text in without):
                 return lines
             assert time.monotonic() < end, f"no {texts} without {without} in:\n{shown}"
             time.sleep(0.005)
+
+
+def is_in(text: str | re.Pattern[str], shown: str) -> bool:
+    return text in shown if isinstance(text, str) else bool(text.search(shown))
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10) -> None:

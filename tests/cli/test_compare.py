@@ -131,7 +131,9 @@ def test_the_table_shows_both_sides_and_what_moved(compared_home: Path, cli: Cli
     assert (found.code, found.err) == (0, "")
     query, head, *rows = found.out.splitlines()
     assert query == "nurse"
-    assert re.split(r" {2,}", head.strip()) == [*("Score", "Sure", "before: use"), *("Score", "Sure", "after: tuned-1")]
+    columns = ("Score", "Sure", "Kind")
+    assert re.split(r" {2,}", head.strip()) == [*columns, "before: use", *columns, "after: tuned-1"]
+    assert {hit["kind"] for side in ("base", "tuned") for hit in record[side]["hits"]} == {"occupation", "skill"}
     assert len(rows) == 5
     moves = {move["uri"]: move for move in record["moves"]}
     for rank, (row, before, after) in enumerate(
@@ -153,7 +155,30 @@ def test_the_table_shows_both_sides_and_what_moved(compared_home: Path, cli: Cli
 
 
 def cells_of(hit: dict[str, Any]) -> list[str]:
-    return [f"{hit['score']:.3f}", f"{hit['confidence']:.0%}", hit["label"]]
+    return [f"{hit['score']:.3f}", f"{hit['confidence']:.0%}", hit["kind"], hit["label"]]
+
+
+def test_where_all_hits_are_of_one_kind_it_is_not_told(compared_home: Path, cli: Cli) -> None:
+    _, head, *_ = cli(compared_home, "compare", "nurse", "--kind", "occupation").out.splitlines()
+    assert re.split(r" {2,}", head.strip()) == [*("Score", "Sure", "before: use"), *("Score", "Sure", "after: tuned-1")]
+
+
+@pytest.mark.parametrize("width", [160, 100, 80, 60, 30])
+def test_each_row_is_one_line_at_any_width(
+    compared_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LC_ALL", "C")
+    query, head, *rows = cli(compared_home, "compare", "nurse", "-k", "10").out.splitlines()
+    assert (query, len(rows)) == ("nurse", 10)
+    assert [int(row.split()[0]) for row in rows] == list(range(1, 11))
+    assert max(map(len, (head, *rows))) <= width
+    if width >= 80:
+        kinds = [word for row in rows for word in row.split() if word in ("title", "occupation", "skill")]
+        assert len(kinds) >= 20  # both sides of each row
+    if width <= 80:  # movements are shortened before anything is left out, in letters that the terminal has
+        assert {"up", "down", "from", "dropped"}.isdisjoint(" ".join(rows).split())
+        assert any(re.search(r" (new|=|[+-]\d+)$", row) for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +219,7 @@ def test_an_index_is_built_once_where_there_is_none(own_home: Path, cli: Cli) ->
     found = cli(own_home, "compare", "nurse", "--json")
     assert found.code == 0
     first, second = found.err.splitlines()
-    assert first == "Building the index 'small@tuned-1' once, to compare with …"
+    assert first == "Building the index 'small@tuned-1' once, to compare with: a few seconds on a free machine …"
     assert second.startswith("Index 'small@tuned-1', version 0001: ")
     assert names(own_home) == {"small", "small@tuned-1"}
     again = cli(own_home, "compare", "nurse", "--json")
@@ -225,7 +250,7 @@ def test_a_version_of_another_state_of_the_taxonomy_is_not_taken(
     (changed / "occupations_en.csv").write_text(table.replace("bread maker", "loaf maker"), encoding="utf-8")
     assert cli(own_home, "esco", "import", str(changed), "--language", "en", "--name", "small").code == 0
     found = cli(own_home, "compare", "loaf maker", "--tuned", "use", "-k", "1", "--json")
-    assert "Building the index 'small@use' once, to compare with …" in found.err
+    assert "Building the index 'small@use' once, to compare with: " in found.err
     (record,) = records(found)
     assert record["base"]["hits"][0]["matched_label"] == "loaf maker"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from jobsearch.cli.live.messages import Compared, Found, Preparing, Ready, Searc
 from jobsearch.cli.live.state import LiveState
 from jobsearch.cli.live.text import ASCII, UNICODE, Glyphs, fit, glyphs_for, wrap
 from jobsearch.cli.live.view import About, Line, View
+from jobsearch.hits import Hit
 
 ABOUT = About("esco-en", "use-jobs", 100483)
 STRANGE = [
@@ -74,9 +76,9 @@ def test_a_list_of_hits() -> None:
     assert everything(view, state, 80, 10) == [
         "esco-en · use-jobs · 100,483 labels                       [both] titles  skills ",
         "─" * 80,
-        "       Sure   Score  Kind   Label                          Matched by           ",
-        "›   1   97%   1.000  title  nurse                                               ",
-        "    2        -0.250  skill  care for patients              patient care         ",
+        "        Score  Sure  Kind   Label                          Matched by           ",
+        "›   1   1.000   97%  title  nurse                                               ",
+        "    2  -0.250        skill  care for patients              patient care         ",
         "1 of 2, found in 4 ms",
         "Enter open  ^T compare  Tab kind  ^Y copy URI  ^S save  F1 help  ^C leave       ",
     ]
@@ -114,22 +116,84 @@ def test_only_what_is_on_the_screen_is_drawn() -> None:
     assert ["hit0" in plain(view.body(state, 80, 5))[1], len(view.body(state, 80, 5))] == [True, 5]
     state.move(10)
     rows = plain(view.body(state, 80, 5))
-    assert [row.split()[-1] for row in rows] == ["Label", *(f"hit{number}" for number in range(7, 11))]
+    assert [row.split()[-1] for row in rows] == ["by", *(f"hit{number}" for number in range(7, 11))]
     assert rows[-1].startswith("›")
     assert [row.split()[-1] for row in plain(view.body(state, 80, 2))] == ["hit9", "hit10"]  # no room for headings
 
 
+def rows_of(*hits: Hit, width: int = 80) -> list[str]:
+    state = state_of("")
+    state.type("nurse")
+    state.receive(Found(SearchRequest("nurse", "all"), hits, 0.0))
+    return plain(View(UNICODE, ABOUT).body(state, width, 10))
+
+
 def test_the_headings_stand_over_their_columns() -> None:
     for one in (hit("nurse"), hit("nurse", matched="registered nurse")):
-        state = state_of("")
-        state.type("nurse")
-        state.receive(Found(SearchRequest("nurse", "all"), (replace(one, confidence=0.974),), 0.0))
-        heads, row = plain(View(UNICODE, ABOUT).body(state, 80, 10))
+        heads, row = rows_of(replace(one, confidence=0.974))
         assert heads.index("Label") == row.index("nurse")
         assert heads.index("Sure") + 4 == row.index("97%") + 3
         assert heads.index("Score") + 5 == row.index("0.500") + 5
         assert heads.index("Kind") == row.index("title")
-        assert heads.find("Matched by") == row.find("registered")
+        assert heads.find("Matched by") == row.find("registered") or one.matched_label == "nurse"
+
+
+def test_columns_are_in_the_order_of_a_plain_search() -> None:
+    heads, _ = rows_of(hit("nurse"))
+    assert re.split(r" {2,}", heads.strip()) == ["Score", "Sure", "Kind", "Label", "Matched by"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_column_moves_while_one_types(width: int) -> None:
+    long = "advanced " * 5 + "nurse"
+    lists = [
+        rows_of(hit("nurse"), width=width),
+        rows_of(hit("nurse", matched="midwife"), hit("baker", 2), width=width),
+        rows_of(hit(long, matched="midwife"), hit("cook", 2, "midwife"), width=width),
+    ]
+    assert len({rows[0] for rows in lists}) == 1
+    assert {row.index("midwife") for rows in lists for row in rows if "midwife" in row} <= {
+        rows[0].find("Matched by") for rows in lists
+    }
+    assert all(len(row) == width for rows in lists for row in rows)
+
+
+def test_a_long_label_stays_whole_at_the_cost_of_the_name_that_matched() -> None:
+    long = "nurse responsible for general care in hospitals"
+    _, row = rows_of(hit(long, matched="midwife"))
+    assert long in row
+    assert "midwife" not in row
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (80, ["Score", "Sure", "Kind", "Label", "Matched by"]),
+        (51, ["Sure", "Kind", "Label"]),
+        (44, ["Sure", "Kind", "Label"]),
+        (40, ["Kind", "Label"]),
+        (32, ["Label"]),
+    ],
+)
+def test_a_narrow_screen_leaves_out_the_least_needed(width: int, shown: list[str]) -> None:
+    heads, row = rows_of(replace(hit("advanced nurse", matched="n"), confidence=0.5), width=width)
+    assert re.split(r" {2,}", heads.strip()) == shown
+    assert "advanced nurse" in row
+    assert row.startswith("›   1  ")
+    assert heads.index("Label") == row.index("advanced")
+
+
+def test_a_hint_stands_over_the_status() -> None:
+    state = state_of("")
+    state.type("2512")
+    request = SearchRequest("2512", "all")
+    state.receive(Found(request, (hit("nurse"),), 0.004, "This index knows no ISCO groups."))
+    view = View(UNICODE, ABOUT)
+    assert plain(view.status(state, 80)) == ["This index knows no ISCO groups.", "1 of 1, found in 4 ms"]
+    state.say("Sent")
+    assert plain(view.status(state, 80)) == ["Sent"]
+    state.type("2513")
+    assert plain(view.status(state, 80)) == ["searching…"]  # it was about another query
 
 
 def test_while_a_newer_list_is_on_its_way_that_is_said() -> None:
@@ -203,15 +267,26 @@ def test_a_comparison_marks_what_moved() -> None:
     view = View(ASCII, ABOUT)
     assert [row.rstrip() for row in plain(view.body(state, 50, 10))] == [
         "before: use             | after: tuned-1 (in use)",
-        "  1  0.500     a        |> 1  0.500 +1  b".replace("|>", "| >"),
-        "> 2  0.500     b        |   2  0.500 -1  a",
-        "  3  0.500     c        |   3  0.500 =   c",
-        "  4  0.500 out d        |   4  0.500 new e",
+        "  1     a               | > 1 +1  b",
+        "> 2     b               |   2 -1  a",
+        "  3     c               |   3 =   c",
+        "  4 out d               |   4 new e",
     ]
     assert plain(view.status(state, 80)) == ["1 of 5, found in 8 ms: rank 2 before, rank 1 after"]
     state.move(4)
     assert plain(view.body(state, 50, 10))[4].startswith("> 4")
     assert "rank 4 before, not listed after" in plain(view.status(state, 80))[0]
+
+
+def test_a_comparison_tells_kinds_and_scores_where_there_is_room() -> None:
+    view = View(ASCII, ABOUT)
+    both = comparison(["a"], ["a"])
+    rows = {width: plain(view.body(both, width, 10))[1] for width in (80, 120)}
+    assert rows[80].split("|")[1].split() == [">", "1", "title", "=", "a"]
+    assert rows[120].split("|")[1].split() == [">", "1", "0.500", "title", "=", "a"]
+    assert isinstance(both.listed, Compared)
+    both.listed = replace(both.listed, request=SearchRequest("nurse", "occupation", compared=True))
+    assert plain(view.body(both, 80, 10))[1].split("|")[1].split() == [">", "1", "0.500", "=", "a"]
 
 
 def test_a_comparison_without_a_good_match_says_so() -> None:

@@ -71,13 +71,72 @@ def test_no_line_of_a_table_ends_in_spaces(session_home: Path, cli: Cli) -> None
         assert [line for line in found.out.splitlines() if line != line.rstrip()] == [], arguments
 
 
-def test_a_label_stays_where_there_is_little_room(
+@pytest.mark.parametrize("width", [160, 100, 80, 60, 40, 20, 3])
+def test_each_hit_is_one_line_at_any_width(
+    session_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    head, *rows = cli(session_home, "search", "plumbing technican").out.splitlines()[-11:]
+    assert len(rows) == 10
+    assert [int(row.split()[0]) for row in rows if width > 5] == list(range(1, 11))[: len(rows) if width > 5 else 0]
+    assert max(map(len, (head, *rows))) <= width
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (160, ["Score", "Sure", "Kind", "Label", "Matched by", "Concept"]),
+        (70, ["Score", "Sure", "Kind", "Label", "Matched by"]),
+        (65, ["Score", "Sure", "Kind", "Label", "Matched by"]),
+        (64, ["Score", "Sure", "Kind", "Label"]),
+        (53, ["Score", "Sure", "Kind", "Label"]),
+        (52, ["Sure", "Kind", "Label"]),
+        (46, ["Sure", "Kind", "Label"]),
+        (45, ["Kind", "Label"]),
+        (40, ["Kind", "Label"]),
+        (39, ["Label"]),
+        (20, ["Label"]),
+    ],
+)
+def test_the_least_needed_gives_way_first(
+    session_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int, shown: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    # The label has 25 cells, figures and kind before it 28, of which the score has 7, "Sure" 6 and the kind 12.
+    head, row = cli(session_home, "search", "AI engineer [ml]", "-k", "1").out.splitlines()
+    assert re.split(r" {2,}", head.strip()) == shown
+    assert ("machine learning engineer" in row) == (width > 20)
+    assert row.endswith("…") == (width in (20, 65, 70))
+    assert ("AI engine" in row) == ("Matched by" in shown)  # as much of it as there is room for
+
+
+def test_an_empty_column_gives_way_before_all_others(
     session_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "50")
-    head, row = cli(session_home, "search", "nurse", "-k", "1").out.splitlines()[-2:]
-    assert "Label" in head
-    assert "nurse" in row.partition("occupation")[2].partition("occupation")[0]
+    monkeypatch.setenv(
+        "COLUMNS", "60"
+    )  # 28 cells of figures, 12 of the label, 16 of the concept: 12 less with the empty
+    head, row = cli(session_home, "search", "nurse", "-k", "1").out.splitlines()
+    assert re.split(r" {2,}", head.strip()) == ["Score", "Sure", "Kind", "Label", "Concept"]
+    assert row.endswith("nurse         occupation/nurse")
+
+
+def test_without_unicode_what_is_cut_ends_in_dots(
+    session_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LC_ALL", "C")
+    _, row = cli(session_home, "search", "machine learning engineer", "-k", "1").out.splitlines()
+    assert row == "1  machine learni..."
+
+
+def test_nothing_is_cut_where_no_terminal_shows_it(
+    session_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobsearch.cli.render._PIPED_WIDTH", 30)
+    _, row = cli(session_home, "search", "AI engineer [ml]", "-k", "1").out.splitlines()
+    assert row.split()[-4:] == ["AI", "engineer", "[ml]", "occupation/engineer"]
 
 
 def test_the_label_that_matched_is_shown_where_it_is_another_one(session_home: Path, cli: Cli) -> None:
@@ -400,7 +459,7 @@ def test_the_first_search_builds_the_index_and_says_so_on_stderr(without_index: 
     (record,) = records(first)
     assert record["hits"][0]["label"] == "nurse"
     says, built = first.err.splitlines()
-    assert says == "First use: building the index 'small' once …"
+    assert says == "First use: building the index 'small' once, a few seconds on a free machine …"
     assert built.startswith(f"Index 'small', version 0001: {ENGLISH} labels of {CONCEPTS} concepts, encoder use-jobs (")
     assert "\x1b" not in first.err
     assert "\r" not in first.err  # no bar where stderr is no terminal
@@ -472,6 +531,18 @@ def test_a_search_is_by_what_is_asked(session_home: Path, cli: Cli) -> None:
     assert first("elektrical fiter") == by["both"]
     known = {"score": 0, "cosine": 0, "confidence": 0}
     assert first("Nurses") | known == first("nurse") | known | {"matched_by": "both"}
+
+
+def test_by_words_alone_nothing_without_shared_letters_is_listed(session_home: Path, cli: Cli) -> None:
+    found = cli(session_home, "search", "lorry", "--mode", "words", "-k", "22", "--json")
+    hits = json.loads(found.out)["hits"]
+    assert 0 < len(hits) < CONCEPTS
+    assert all(hit["score"] > 0 for hit in hits)
+    nothing = cli(session_home, "search", "xqxq", "--mode", "words")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "Nothing shares letters with the query.\n", "")
+    # Something may share letters and not be of that group.
+    assert cli(session_home, "search", "xqxq", "--mode", "words", "--isco", "25").out == "Nothing found.\n"
+    assert json.loads(cli(session_home, "search", "xqxq", "--mode", "words", "--json").out)["hits"] == []
 
 
 @pytest.mark.parametrize("mode", ["letters", "", "Both"])

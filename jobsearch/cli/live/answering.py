@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jobsearch.cli.hints import name_hint
 from jobsearch.cli.live.messages import (
     Answer,
     Compared,
@@ -56,7 +57,8 @@ class Answerer:
     def _search(self, request: SearchRequest) -> Found:
         begun = time.perf_counter()
         hits = self._engine.search(request.query, _most(self._engine, self._hits, request.kind), request.kind)
-        return Found(request, tuple(hits), time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        return Found(request, tuple(hits), seconds, name_hint(self._engine.opened, request.query))
 
     def _compare(self, request: SearchRequest) -> Compared:
         from jobsearch.comparison import compare
@@ -69,7 +71,8 @@ class Answerer:
         mine = self._engine.opened.encoder.fingerprint
         before, after = base.opened.encoder, tuned.opened.encoder
         in_use = (before.fingerprint == mine, after.fingerprint == mine)
-        return Compared(request, found, before.name, after.name, seconds, *in_use)
+        hint = name_hint(tuned.opened, request.query)
+        return Compared(request, found, before.name, after.name, seconds, *in_use, hint)
 
     def _open(self, request: ConceptRequest) -> Opened:
         entry = self._engine.concept(request.uri, request.language)

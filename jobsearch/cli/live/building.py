@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import time
 from collections.abc import Iterator
 
 from jobsearch.cli import building, compare
 from jobsearch.cli.live.text import one_line
+from jobsearch.cli.opening import building_time, roughly
 from jobsearch.progress import Progress
 
 
@@ -33,8 +35,17 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _lines() -> Iterator[Progress]:
+    begun: dict[str, tuple[float, int]] = {}  # of each step: when it was first heard of, and how much was done then
+    expected = building_time()
+
     def report(step: str, done: int, total: int) -> None:
-        share = f" {done / total:.0%}" if total else ""
-        print(f"first an index is built: {step}{share}", flush=True)  # noqa: T201
+        now = time.monotonic()
+        since, before = begun.setdefault(step, (now, done))
+        if done > before and total:  # from here on it is known how long it takes on this machine, as busy as it is
+            left = roughly((now - since) / (done - before) * (total - done))
+            said = f"index build, {left} left: {step} {done / total:.0%}"
+        else:
+            said = f"one-time index build, {expected}: {step}"
+        print(said, flush=True)  # noqa: T201
 
     yield report

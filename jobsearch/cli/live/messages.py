@@ -35,16 +35,19 @@ Request = Union[SearchRequest, ConceptRequest]  # noqa: UP007 - built when Pytho
 
 @dataclass(frozen=True)
 class Found:
-    """Hits, and how many seconds they took."""
+    """Hits, how many seconds they took, and why what the query names is not among them, if it names something."""
 
     request: SearchRequest
     hits: tuple[Hit, ...]
     seconds: float
+    hint: str = ""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Hits before and after tuning, the encoders' names, how many seconds they took, and which of them searches use."""
+    """Hits before and after tuning, the encoders' names, how many seconds they took, which of them searches use, and
+    a hint as with `Found`.
+    """
 
     request: SearchRequest
     comparison: Comparison
@@ -53,6 +56,7 @@ class Compared:
     seconds: float
     base_in_use: bool = False
     tuned_in_use: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True)

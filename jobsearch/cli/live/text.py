@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from prompt_toolkit.utils import get_cwidth
 
+from jobsearch.cli.signs import movement_marks, shows_unicode
 from jobsearch.errors import JobSearchError
-
-_C_LOCALES = ("", "C", "POSIX")
 
 
 @dataclass(frozen=True)
@@ -51,24 +50,18 @@ class Glyphs:
         return plain if plain.isascii() else "?"
 
 
-UNICODE = Glyphs("─", "│", "›", "…", "›", "·", "↑", "↓", unicode=True)
-ASCII = Glyphs("-", "|", ">", "...", ">", "-", "+", "-", unicode=False)
+UNICODE = Glyphs("─", "│", "›", "…", "›", "·", *movement_marks(unicode=True), unicode=True)
+ASCII = Glyphs("-", "|", ">", "...", ">", "-", *movement_marks(unicode=False), unicode=False)
 
 
 def glyphs_for(variables: Mapping[str, str], encoding: str) -> Glyphs:
     """Return the signs that a terminal can show.
 
     Args:
-        variables: the environment; a locale of C or none at all means ASCII.
-        encoding: stdout's. Python makes it UTF-8 in the C locale, too, so that it does not tell by itself.
+        variables: the environment.
+        encoding: stdout's.
     """
-    if "utf" not in encoding.lower():
-        return ASCII
-    names = [variables.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
-    if names[0] == "" and names[1] == "C.UTF-8" and names[2] in _C_LOCALES:
-        names[1] = ""  # set by Python itself (PEP 538), not by the user
-    chosen = next((name for name in names if name), "")
-    return ASCII if chosen in _C_LOCALES else UNICODE
+    return UNICODE if shows_unicode(variables, encoding) else ASCII
 
 
 def fit(text: str, width: int, glyphs: Glyphs) -> str:

@@ -10,6 +10,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from jobsearch.cli.live.messages import Compared, Found
 from jobsearch.cli.live.text import Glyphs, fit, wrap
+from jobsearch.cli.signs import KIND_NAMES, movement_mark
 from jobsearch.hits import any_good_match
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ STYLES = {
     "down": "ansiyellow",
     "dropped": "ansired",
     "failed": "ansired bold",
+    "hint": "ansiyellow",
 }
-_KINDS = {"occupation": "title", "skill": "skill"}
 _TABS: tuple[tuple[KindFilter, str], ...] = (("all", "both"), ("occupation", "titles"), ("skill", "skills"))
-_LEAST_MATCHED = 12  # cells for the label that matched, where it is another one
+_LEAST_TEXTS = 40  # cells for two labels side by side: the preferred one and the one that matched
+# Cells of a label that are worth a column of figures. By the screen's width alone, so that none moves while one types.
+_WORTH_FIGURES = 24
+_WORTH_COMPARED = 20  # the same where there are two lists side by side
 _LEAST_WITH_HEADS = 3  # lines of a list that can spare one for headings
+_MARGIN, _COMPARED_MARGIN = 7, 8  # cells that pointer, rank and, in a comparison, movement take
 _RECENT = 8
 _IN_USE = " (in use)"
 _LISTS = ("Tab kind", "^Y copy URI", "^S save", "^P earlier")
@@ -115,7 +120,7 @@ class View:
             return [] if state.query.strip() else self._welcome(width)[:height]
         hits = state.listed.hits
         several = len({hit.language for hit in hits}) > 1
-        heads = [self._heads(hits, width)] if height >= _LEAST_WITH_HEADS and hits else []
+        heads = [self._heads(width)] if height >= _LEAST_WITH_HEADS and hits else []
         height -= len(heads)
         return heads + self._rows(state, hits, lambda hit: self._hit(hit, several, width - 2), width, height)
 
@@ -124,7 +129,10 @@ class View:
         style = "class:failed" if state.failed else "class:heading" if state.preparing and not state.note else ""
         going_on = f"Compare: {state.preparing}{self._glyphs.ellipsis} (^T stops it)" if state.preparing else ""
         text = state.note or going_on or self._summary(state)
-        return [[(style, line)] for line in wrap(text, width, self._glyphs)]
+        lines: list[Line] = [[(style, line)] for line in wrap(text, width, self._glyphs)]
+        if state.listed and state.listed.hint and not (state.note or state.waiting or state.pages or state.help):
+            return [[("class:hint", line)] for line in wrap(state.listed.hint, width, self._glyphs)] + lines
+        return lines
 
     def keys(self, state: LiveState, width: int) -> Line:
         """Return the last line: the keys that matter now, as many as there is room for."""
@@ -157,20 +165,21 @@ class View:
             lines.append(line)
         return lines
 
-    def _heads(self, hits: Sequence[Hit], width: int) -> Line:
-        """Return what is over the columns of hits."""
-        numbers = f"{'':>5}  {'Sure':>4}  {'Score':>6}  {'Kind':<5}  "
-        named = len({hit.language for hit in hits}) > 1 or any(hit.matched_label != hit.label for hit in hits)
-        texts = self._share("Label", "Matched by" if named else "", width - len(numbers))
+    def _heads(self, width: int) -> Line:
+        """Return what is over the columns of hits: the same over each list, so that nothing moves while one types."""
+        score, sure, kind = _figures(width - _MARGIN, "Score", "Sure", "Kind")
+        numbers = " " * _MARGIN + score + sure + kind
+        texts = self._share("Label", "Matched by", width - len(numbers))
         return [("class:heading", self._fit(numbers + "".join(texts), width))]
 
     def _hit(self, hit: Hit, several: bool, width: int) -> Line:
         matched = "" if hit.matched_label == hit.label else hit.matched_label
         if several:
             matched = f"{matched or hit.label} ({hit.language})"
-        sure = "" if hit.confidence is None else f"{hit.confidence:.0%}"
-        numbers = f"{hit.rank:>3}  {sure:>4}  {hit.score:>6.3f}  "
-        line: Line = [("", numbers), (f"class:{hit.kind}", f"{_KINDS[hit.kind]:<5}  ")]
+        likely = "" if hit.confidence is None else f"{hit.confidence:.0%}"
+        rank = f"{hit.rank:>3}  "
+        score, sure, kind = _figures(width - len(rank), f"{hit.score:.3f}", likely, KIND_NAMES[hit.kind])
+        line: Line = [("", rank + score + sure), (f"class:{hit.kind}", kind)]
         label, matched = self._share(hit.label, matched, width - sum(len(text) for _, text in line))
         return [
             *line,
@@ -179,11 +188,14 @@ class View:
         ]
 
     def _share(self, label: str, matched: str, width: int) -> tuple[str, str]:
-        """Return a label and what matched, filled up to `width` cells: the second begins at three fifths if it can."""
-        if not matched:
+        """Return a label and what matched, filled up to `width` cells: the second begins at three fifths or not at all.
+
+        A label that needs that room gets it, for it is what one looks for; opened, a concept shows all its names.
+        """
+        column = width * 3 // 5
+        if not matched or width < _LEAST_TEXTS or get_cwidth(self._glyphs.clean(label)) > column - 2:
             return self._fit(label, width), ""
-        column = max(width * 3 // 5, min(get_cwidth(self._glyphs.clean(label)) + 2, width - _LEAST_MATCHED))
-        return self._fit(label, column - 2) + "  ", self._fit(matched, width - column)
+        return self._fit(label, column), self._fit(matched, width - column)
 
     def _page_row(self, row: Row, width: int) -> Line:
         if row.link is None:
@@ -210,28 +222,21 @@ class View:
                 move = moves[hit.uri] if hit else None
                 # What moved is marked where it arrived, what dropped where it was.
                 shown = move is not None and (hits is one.tuned or move.movement == "dropped")
-                cells.append(self._cell(hit, move, shown, move is not None and move == chosen, cell_width))
+                figures = "" if hit is None else _compared_figures(hit, compared.request.kind == "all", left)
+                cells.append(self._cell(hit, move, figures, shown, move is not None and move == chosen, cell_width))
             lines.append([cells[0], ("", bar), cells[1]])
         return lines
 
-    def _cell(self, hit: Hit | None, move: Move | None, marked: bool, selected: bool, width: int) -> Fragment:
+    def _cell(
+        self, hit: Hit | None, move: Move | None, figures: str, marked: bool, selected: bool, width: int
+    ) -> Fragment:
         if hit is None or move is None:
             return "", " " * width
         pointer = self._glyphs.pointer if selected else " "
-        mark = self._mark(move) if marked else ""
+        mark = movement_mark(move, (self._glyphs.up, self._glyphs.down)) if marked else ""
         style = f"class:{move.movement}" if marked else ""
-        text = f"{pointer}{hit.rank:>2} {hit.score:>6.3f} {mark:<4}{hit.label}"
+        text = f"{pointer}{hit.rank:>2} {figures}{mark:<4}{hit.label}"
         return f"{style} class:selected" if selected else style, self._fit(text, width)
-
-    def _mark(self, move: Move) -> str:
-        if move.base_rank is None:
-            return "new"
-        if move.tuned_rank is None:
-            return "out"
-        risen = move.base_rank - move.tuned_rank
-        if risen == 0:
-            return "="
-        return f"{self._glyphs.up if risen > 0 else self._glyphs.down}{abs(risen)}"
 
     def _summary(self, state: LiveState) -> str:
         if state.screen == "help":
@@ -274,3 +279,22 @@ class View:
 
 def _rank(rank: int | None) -> str:
     return "not listed" if rank is None else f"rank {rank}"
+
+
+def _figures(width: int, score: str, sure: str, kind: str) -> tuple[str, str, str]:
+    """Return figures as cells of columns, "" for the least needed ones where a label would have too little room."""
+    cells = [f"{score:>6}  ", f"{sure:>4}  ", f"{kind:<5}  "]
+    for place in range(len(cells)):
+        if width - sum(map(len, cells)) < _WORTH_FIGURES:
+            cells[place] = ""
+    first, second, third = cells
+    return first, second, third
+
+
+def _compared_figures(hit: Hit, mixed: bool, width: int) -> str:
+    """Return what stands before a label on one side of a comparison; its kind where the list may hold both."""
+    room = width - _COMPARED_MARGIN - _WORTH_COMPARED
+    kind = f"{KIND_NAMES[hit.kind]:<5} " if mixed else ""
+    score = f"{hit.score:>6.3f} "
+    kind = kind if len(kind) <= room else ""
+    return f"{score}{kind}" if len(score) + len(kind) <= room else kind
