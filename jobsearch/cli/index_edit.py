@@ -62,8 +62,8 @@ def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: A
 
 
 @click.command()
-@click.argument("folder", metavar="FOLDER")
-@click.option("--name", metavar="NAME", help="Index to export. Default: that of the taxonomy in use.")
+@click.argument("names", metavar="[NAME] FOLDER", nargs=-1)
+@click.option("--name", metavar="NAME", help="The index, if it is not named before FOLDER.")
 @click.option(
     "--format",
     "file_format",
@@ -73,8 +73,10 @@ def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: A
     help="Format.",
 )
 @json_option
-def export(folder: str, name: str | None, file_format: str, as_json: bool) -> None:
-    """Write vectors, URIs and labels into a new folder.
+def export(names: tuple[str, ...], name: str | None, file_format: str, as_json: bool) -> None:
+    """Write an index's vectors, URIs and labels into a new folder.
+
+    NAME is the index; without it, that of the taxonomy in use.
 
     They are for other engines. parquet: labels.parquet, one row a label, with its vector. npy: vectors.npy and
     labels.csv, rows in the same order. Either way manifest.json says what encoder made the vectors.
@@ -82,13 +84,14 @@ def export(folder: str, name: str | None, file_format: str, as_json: bool) -> No
     \b
     Examples:
       jobsearch index export vectors/
-      jobsearch index export vectors/ --format npy
+      jobsearch index export esco-en vectors/ --format npy
     """
     from pathlib import Path
 
     from jobsearch.index.export import export_index
     from jobsearch.index.reader import open_version
 
+    name, folder = _index_and_folder(names, name)
     with show_progress() as progress:
         progress("checking files", 0, 0)
         opened = open_version(index_directory(name))
@@ -98,6 +101,29 @@ def export(folder: str, name: str | None, file_format: str, as_json: bool) -> No
     else:
         what = f"Index {opened.name!r}, version {opened.version}"
         click.echo(f"{what}: {len(opened.labels):,} rows in {', '.join(str(path) for path in written)}.")
+
+
+def _index_and_folder(names: tuple[str, ...], named: str | None) -> tuple[str | None, str]:
+    """Return which index to export, None for the default one, and the folder to make.
+
+    Raises:
+        click.UsageError: one of them is missing, or there is one too many.
+    """
+    from jobsearch.index.versions import index_names
+
+    if not names:
+        raise click.UsageError("Missing argument 'FOLDER': name the folder to make")
+    *indexes, folder = names
+    if len(indexes) > 1:
+        raise click.UsageError(f"expected an index and a folder, got {len(names)} names: {', '.join(names)}")
+    if indexes and named is not None:
+        raise click.UsageError(f"the index is named twice, as {indexes[0]!r} and with --name; leave one out")
+    # All other commands would take it for the index; ./NAME is a folder of that name all the same.
+    if not indexes and named is None and folder in index_names():
+        raise click.UsageError(
+            f"{folder!r} is an index; name also the folder to make: `jobsearch index export {folder} FOLDER`"
+        )
+    return indexes[0] if indexes else named, folder
 
 
 def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None:

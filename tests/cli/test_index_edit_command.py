@@ -127,7 +127,7 @@ def test_a_gate_cannot_be_set_and_dropped_at_once(home: Path, cli: Cli, tmp_path
 
 def test_parquet_holds_each_row_with_its_vector(session_home: Path, cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "vectors"
-    done = cli(session_home, "index", "export", str(folder), "--name", "both", "--json")
+    done = cli(session_home, "index", "export", "both", str(folder), "--json")
     opened = JobSearch.open(session_home / "indexes" / "both").opened
     assert json.loads(done.out) == {
         "folder": str(folder),
@@ -161,6 +161,35 @@ def test_npy_and_csv_have_the_same_rows(session_home: Path, cli: Cli, tmp_path: 
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == list(opened.labels.texts)
     assert json.loads((folder / "manifest.json").read_text())["encoder"]["fingerprint"] == opened.encoder.fingerprint
+
+
+def test_an_export_of_an_index_named_as_elsewhere_or_by_its_option(
+    session_home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, arguments in enumerate((("both",), ("--name", "both"), (str(session_home / "indexes" / "both"),))):
+        done = cli(session_home, "index", "export", *arguments, f"v{number}")
+        assert (done.code, done.out.split(":")[0]) == (0, "Index 'both', version 0001")
+    assert sorted(path.name for path in tmp_path.glob("v*")) == ["v0", "v1", "v2"]
+    assert cli(session_home, "index", "export", "./small").code == 0  # a folder that has an index's name
+    assert (tmp_path / "small" / "labels.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Missing argument 'FOLDER'"),
+        (("both",), "'both' is an index; name also the folder to make: `jobsearch index export both FOLDER`"),
+        (("both", "a", "b"), "expected an index and a folder, got 3 names: both, a, b"),
+        (("both", "a", "--name", "small"), "the index is named twice, as 'both' and with --name; leave one out"),
+    ],
+)
+def test_an_export_that_is_not_told_what_or_where(
+    session_home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert says in error_of(cli(session_home, "index", "export", *arguments), code=2)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "stdin"] == []
 
 
 def test_an_export_replaces_nothing(session_home: Path, cli: Cli, tmp_path: Path) -> None:
