@@ -61,8 +61,14 @@ def index_directory(name: str | None) -> IndexDirectory:
 
 
 def build(
-    name: str, taxonomy: str | None, encoder: str | None, case: Case | None, options: Options | None = None
-) -> None:
+    name: str,
+    taxonomy: str | None,
+    encoder: str | None,
+    case: Case | None,
+    options: Options | None = None,
+    *,
+    told: bool = True,
+) -> IndexVersion:
     """Build and publish a version of an index, with progress.
 
     Args:
@@ -71,6 +77,7 @@ def build(
         encoder: what `encoder.library.find_encoder` takes; default: what suits the languages.
         case: case setting; default: the encoder's own, for `use` the one that suits the languages.
         options: index type, gate and edits.
+        told: say on stderr what was published; warnings are said in any case.
     """
     from jobsearch.encoder.library import default_encoder, find_encoder
     from jobsearch.encoder.packaged import BASE_NAME
@@ -87,7 +94,11 @@ def build(
             case = default_case(labels.languages)
         progress("loading encoder", 0, 0)
         version = build_index(labels, find_encoder(encoder, case), IndexDirectory.named(name), progress, options)
-    tell_built(version)
+    if told:
+        tell_built(version)
+    else:
+        warn_of_built(version)
+    return version
 
 
 def as_before(
@@ -167,6 +178,12 @@ def tell_built(version: IndexVersion) -> None:
         f"type {manifest.index_type} with recall@10 {manifest.recall['recall@10']:.4f}.",
         err=True,
     )
+    warn_of_built(version)
+
+
+def warn_of_built(version: IndexVersion) -> None:
+    """Warn on stderr of a version that finds little, or that was published by force."""
+    manifest = version.manifest
     warn_of_recall(manifest.index_type, manifest.recall["recall@10"], "--type pq, or --type flat, which is exact")
     if manifest.gate and manifest.gate["forced"]:
         click.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from jobsearch.cli.index_push import push
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
+    from jobsearch.index.manifest import Manifest
     from jobsearch.index.versions import IndexDirectory
 
 
@@ -56,6 +58,7 @@ for command in (add, remove, delete, export, push):
 )
 @gate_options
 @click.option("--discard-edits", is_flag=True, help="Leave out what `index add` and `remove` did to the old version.")
+@json_option
 def build_command(
     name: str | None,
     taxonomy: str | None,
@@ -63,24 +66,30 @@ def build_command(
     case: Case | None,
     index_type: str | None,
     discard_edits: bool,
+    as_json: bool,
     **gate: Any,
 ) -> None:
     """Embed all labels and publish them as a new version.
 
     The old version stays in use until the new one is whole and checked. Labels that it has by the same encoder are
     not embedded again. With --gate the new version must find the right concepts of a CSV (query,uri) at least as
-    often as the old one; later builds keep the gate.
+    often as the old one; later builds keep the gate. --json prints what `index info --json` does, and the seconds.
 
     \b
     Examples:
       jobsearch index build --encoder tuned-1 --gate reference.csv
       jobsearch index build --name german --taxonomy esco-de --case keep
     """
+    from jobsearch.index.versions import IndexDirectory
     from jobsearch.taxonomy.library import active_name
 
     options = build_options(index_type=index_type, keep_edits=not discard_edits, **gate)
     name = name or taxonomy or active_name()
-    build(name, *as_before(name, taxonomy, encoder, case), options)
+    begun = time.perf_counter()
+    built = build(name, *as_before(name, taxonomy, encoder, case), options, told=not as_json)
+    if as_json:
+        seconds = round(time.perf_counter() - begun, 3)
+        print_json({**_record(IndexDirectory.named(name), built.version, built.manifest), "seconds": seconds})
 
 
 @index.command("list")
@@ -285,7 +294,10 @@ def _summary(directory: IndexDirectory) -> dict[str, Any]:
     from jobsearch.index.manifest import Manifest
 
     version = directory.current()
-    manifest = Manifest.read(directory.version_path(version), directory.mend)
+    return _record(directory, version, Manifest.read(directory.version_path(version), directory.mend))
+
+
+def _record(directory: IndexDirectory, version: str, manifest: Manifest) -> dict[str, Any]:
     return {
         "name": directory.name,
         "path": str(directory.path),

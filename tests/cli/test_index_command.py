@@ -67,6 +67,27 @@ def test_a_build_publishes_the_next_version_and_says_so(home: Path, cli: Cli) ->
     assert info(cli, home, "both")["version"] == "0001"  # untouched
 
 
+def test_a_build_as_json(home: Path, cli: Cli) -> None:
+    built = cli(home, "index", "build", "--json")
+    assert (built.code, built.err) == (0, "")
+    record = json.loads(built.out)
+    assert shape(record) == {**SUMMARY, "seconds": float}
+    assert 0 < record.pop("seconds") < 600
+    assert record == info(cli, home)
+    assert (record["name"], record["version"], record["path"]) == ("small", "0002", str(home / "indexes" / "small"))
+
+
+def test_a_build_as_json_warns_all_the_same(
+    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("jobsearch.cli.building._PROMISED", 1.1)
+    built = cli(home, "index", "build", "--json")
+    assert built.err.startswith("Warning: type flat finds less than ")
+    assert json.loads(built.out)["version"] == "0002"
+    (tmp_path / "gate.csv").write_text("query\n")
+    assert error_of(cli(home, "index", "build", "--json", "--gate", str(tmp_path / "gate.csv")))
+
+
 def test_a_rebuild_is_of_what_it_was_built_from(home: Path, cli: Cli) -> None:
     first = cli(
         home, "index", "build", "--name", "mine", "--taxonomy", "both", "--encoder", "use-jobs", "--case", "keep"
