@@ -163,24 +163,6 @@ def test_where_all_hits_are_of_one_kind_it_is_not_told(compared_home: Path, cli:
     assert re.split(r" {2,}", head.strip()) == [*("Score", "Sure", "before: use"), *("Score", "Sure", "after: tuned-1")]
 
 
-@pytest.mark.parametrize("width", [160, 100, 80, 60, 30])
-def test_each_row_is_one_line_at_any_width(
-    compared_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setenv("LC_ALL", "C")
-    query, head, *rows = cli(compared_home, "compare", "nurse", "-k", "10").out.splitlines()
-    assert (query, len(rows)) == ("nurse", 10)
-    assert [int(row.split()[0]) for row in rows] == list(range(1, 11))
-    assert max(map(len, (head, *rows))) <= width
-    if width >= 80:
-        kinds = [word for row in rows for word in row.split() if word in ("title", "occupation", "skill")]
-        assert len(kinds) >= 20  # both sides of each row
-    if width <= 80:  # movements are shortened before anything is left out, in letters that the terminal has
-        assert {"up", "down", "from", "dropped"}.isdisjoint(" ".join(rows).split())
-        assert any(re.search(r" (new|=|[+-]\d+)$", row) for row in rows)
-
-
 @pytest.mark.parametrize(
     ("good", "told"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from jobsearch.cli.live.messages import Compared, Found, Preparing, Ready, Searc
 from jobsearch.cli.live.state import LiveState
 from jobsearch.cli.live.text import ASCII, UNICODE, Glyphs, fit, glyphs_for, wrap
 from jobsearch.cli.live.view import About, Line, View
-from jobsearch.hits import Hit
 
 ABOUT = About("esco-en", "use-jobs", 100483)
 STRANGE = [
@@ -121,68 +119,6 @@ def test_only_what_is_on_the_screen_is_drawn() -> None:
     assert [row.split()[-1] for row in plain(view.body(state, 80, 2))] == ["hit9", "hit10"]  # no room for headings
 
 
-def rows_of(*hits: Hit, width: int = 80) -> list[str]:
-    state = state_of("")
-    state.type("nurse")
-    state.receive(Found(SearchRequest("nurse", "all"), hits, 0.0))
-    return plain(View(UNICODE, ABOUT).body(state, width, 10))
-
-
-def test_the_headings_stand_over_their_columns() -> None:
-    for one in (hit("nurse"), hit("nurse", matched="registered nurse")):
-        heads, row = rows_of(replace(one, confidence=0.974))
-        assert heads.index("Label") == row.index("nurse")
-        assert heads.index("Sure") + 4 == row.index("97%") + 3
-        assert heads.index("Score") + 5 == row.index("0.500") + 5
-        assert heads.index("Kind") == row.index("title")
-        assert heads.find("Matched by") == row.find("registered") or one.matched_label == "nurse"
-
-
-def test_columns_are_in_the_order_of_a_plain_search() -> None:
-    heads, _ = rows_of(hit("nurse"))
-    assert re.split(r" {2,}", heads.strip()) == ["Score", "Sure", "Kind", "Label", "Matched by"]
-
-
-@pytest.mark.parametrize("width", [60, 80, 120])
-def test_no_column_moves_while_one_types(width: int) -> None:
-    long = "advanced " * 5 + "nurse"
-    lists = [
-        rows_of(hit("nurse"), width=width),
-        rows_of(hit("nurse", matched="midwife"), hit("baker", 2), width=width),
-        rows_of(hit(long, matched="midwife"), hit("cook", 2, "midwife"), width=width),
-    ]
-    assert len({rows[0] for rows in lists}) == 1
-    assert {row.index("midwife") for rows in lists for row in rows if "midwife" in row} <= {
-        rows[0].find("Matched by") for rows in lists
-    }
-    assert all(len(row) == width for rows in lists for row in rows)
-
-
-def test_a_long_label_stays_whole_at_the_cost_of_the_name_that_matched() -> None:
-    long = "nurse responsible for general care in hospitals"
-    _, row = rows_of(hit(long, matched="midwife"))
-    assert long in row
-    assert "midwife" not in row
-
-
-@pytest.mark.parametrize(
-    ("width", "shown"),
-    [
-        (80, ["Score", "Sure", "Kind", "Label", "Matched by"]),
-        (51, ["Sure", "Kind", "Label"]),
-        (44, ["Sure", "Kind", "Label"]),
-        (40, ["Kind", "Label"]),
-        (32, ["Label"]),
-    ],
-)
-def test_a_narrow_screen_leaves_out_the_least_needed(width: int, shown: list[str]) -> None:
-    heads, row = rows_of(replace(hit("advanced nurse", matched="n"), confidence=0.5), width=width)
-    assert re.split(r" {2,}", heads.strip()) == shown
-    assert "advanced nurse" in row
-    assert row.startswith("›   1  ")
-    assert heads.index("Label") == row.index("advanced")
-
-
 def test_a_hint_stands_over_the_status() -> None:
     state = state_of("")
     state.type("2512")
@@ -276,17 +212,6 @@ def test_a_comparison_marks_what_moved() -> None:
     state.move(4)
     assert plain(view.body(state, 50, 10))[4].startswith("> 4")
     assert "rank 4 before, not listed after" in plain(view.status(state, 80))[0]
-
-
-def test_a_comparison_tells_kinds_and_scores_where_there_is_room() -> None:
-    view = View(ASCII, ABOUT)
-    both = comparison(["a"], ["a"])
-    rows = {width: plain(view.body(both, width, 10))[1] for width in (80, 120)}
-    assert rows[80].split("|")[1].split() == [">", "1", "title", "=", "a"]
-    assert rows[120].split("|")[1].split() == [">", "1", "0.500", "title", "=", "a"]
-    assert isinstance(both.listed, Compared)
-    both.listed = replace(both.listed, request=SearchRequest("nurse", "occupation", compared=True))
-    assert plain(view.body(both, 80, 10))[1].split("|")[1].split() == [">", "1", "0.500", "=", "a"]
 
 
 def test_a_comparison_without_a_good_match_says_so() -> None:
