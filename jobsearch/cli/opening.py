@@ -45,7 +45,7 @@ def open_engine(name: str | None) -> JobSearch:
             raise IndexNotFoundError(
                 f"no index {name!r}; there are: {known}; run `jobsearch index build --name {name}` to build it"
             )
-        click.echo(f"First use: building the index {chosen!r} once, {building_time()} on a free machine …", err=True)
+        click.echo(f"First use: building the index {chosen!r} once, {building_time()} at best …", err=True)
         build(directory.name, taxonomy=None, encoder=None, case=None)
     engine = JobSearch.open(directory.path)
     _warn_if_stale(engine)
@@ -85,9 +85,7 @@ def open_encoder_engine(name: str) -> JobSearch:
                 known = manifest.taxonomy["fingerprint"] == about["fingerprint"]
                 if known and encoder.items() <= manifest.encoder.items():
                     return JobSearch.open(directory.path, version)
-    click.echo(
-        f"Building the index {own.name!r} once, to compare with: {building_time()} on a free machine …", err=True
-    )
+    click.echo(f"Building the index {own.name!r} once to compare, {building_time()} at best …", err=True)
     build(own.name, taxonomy=None, encoder=name, case=case)
     return JobSearch.open(own.path)
 

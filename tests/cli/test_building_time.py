@@ -36,16 +36,18 @@ def test_the_live_search_is_told_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JOBSEARCH_HOME", str(tmp_path))
-    now = iter((0.0, 3.0, 7.0, 23.0))
+    now = iter((0.0, 3.0, 7.0, 23.0, 43.0))
     monkeypatch.setattr("jobsearch.cli.live.building.time.monotonic", lambda: next(now))
     with building._lines() as progress:
         progress("loading encoder", 0, 0)
         progress("embedding labels", 0, 1000)
         progress("embedding labels", 100, 1000)  # 4 s for 100: 36 s for the rest
         progress("embedding labels", 500, 1000)  # 20 s for 500
+        progress("building index", 0, 0)
     assert capsys.readouterr().out.splitlines() == [
         "one-time index build, about 15 seconds: loading encoder",
         "one-time index build, about 15 seconds: embedding labels",
         "index build, about 35 seconds left: embedding labels 10%",
         "index build, about 20 seconds left: embedding labels 50%",
+        "index build: building index",
     ]

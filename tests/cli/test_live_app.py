@@ -261,7 +261,7 @@ def test_a_real_build(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def script(user: Driver) -> None:
         user.press("nurse", ctrl("t"))
-        user.wait_for("index build, ", timeout=60)
+        user.wait_for("one-time index build, a few seconds: ", timeout=60)
         user.wait_for("before: use", "after: use-jobs", timeout=60)
 
     drive(JobSearch.open(home / "indexes" / "small"), script)

@@ -169,7 +169,7 @@ def test_a_dumb_terminal_and_an_option_give_the_plain_loop(tmux: Tmux) -> None:
     tmux.start(TERM="dumb")
     tmux.wait_for("39 labels. Type a job title or a skill; :help for more", ">")
     tmux.type("nurse\n")
-    tmux.wait_for("occupation/nurse")
+    tmux.wait_for("occupation  nurse")
     tmux.press("C-d")
     tmux.wait_for("ended with 0")
     tmux.type(f"export TERM=screen; clear; {shlex.quote(sys.executable)} -m jobsearch shell --plain\n")

@@ -391,7 +391,7 @@ def test_the_first_search_builds_the_index_and_says_so_on_stderr(without_index: 
     (record,) = records(first)
     assert record["hits"][0]["label"] == "nurse"
     says, built = first.err.splitlines()
-    assert says == "First use: building the index 'small' once, a few seconds on a free machine …"
+    assert says == "First use: building the index 'small' once, a few seconds at best …"
     assert built.startswith(f"Index 'small', version 0001: {ENGLISH} labels of {CONCEPTS} concepts, encoder use-jobs (")
     assert "\x1b" not in first.err
     assert "\r" not in first.err  # no bar where stderr is no terminal

@@ -37,6 +37,7 @@ def main() -> int:
 def _lines() -> Iterator[Progress]:
     begun: dict[str, tuple[float, int]] = {}  # of each step: when it was first heard of, and how much was done then
     expected = building_time()
+    measured: list[str] = []
 
     def report(step: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -44,6 +45,9 @@ def _lines() -> Iterator[Progress]:
         if done > before and total:  # from here on it is known how long it takes on this machine, as busy as it is
             left = roughly((now - since) / (done - before) * (total - done))
             said = f"index build, {left} left: {step} {done / total:.0%}"
+            measured.append(step)
+        elif measured:  # what was expected at first is over by now; the steps that come do not tell how long they take
+            said = f"index build: {step}"
         else:
             said = f"one-time index build, {expected}: {step}"
         print(said, flush=True)  # noqa: T201
