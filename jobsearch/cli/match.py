@@ -81,8 +81,9 @@ def match(
       jobsearch match hdfs:///ads.parquet --engine spark --master yarn
     """
     from jobsearch.filters import Filter
+    from jobsearch.matching.columns import is_title_column
     from jobsearch.matching.run import Wanted, check_out, match_file, match_stream
-    from jobsearch.matching.sources import format_of, is_title_column, open_source
+    from jobsearch.matching.sources import format_of, open_source
 
     wanted = Wanted(k, cast("KindFilter", kind), Filter(isco=isco, language=language, min_score=min_score))
     format_of(file)

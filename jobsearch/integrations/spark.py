@@ -20,8 +20,8 @@ from jobsearch.filters import EVERYTHING, Filter
 from jobsearch.hits import KindFilter
 from jobsearch.integrations.spark_errors import check_installed
 from jobsearch.integrations.spark_index import VersionAddress, find_index, ship
+from jobsearch.matching.columns import choose_column
 from jobsearch.matching.matcher import TYPES, Matcher
-from jobsearch.matching.sources import choose_column
 from jobsearch.matching.writers import hit_arrays, hit_schema
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from jobsearch.errors import MatchingError
 from jobsearch.files import there_already
 from jobsearch.integrations.spark import match
 from jobsearch.integrations.spark_errors import check_installed, spark_errors
+from jobsearch.matching.columns import choose_column
 from jobsearch.matching.run import BEST, Wanted
-from jobsearch.matching.sources import DELIMITERS, Format, choose_column, delimiter_of, format_of
+from jobsearch.matching.sources import DELIMITERS, Format, delimiter_of, format_of
 from jobsearch.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ import csv
 import hashlib
 import itertools
 import json
-import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 from jobsearch.errors import MatchingError
 from jobsearch.matching.batches import Batch, CsvBatch, JsonBatch, ParquetBatch
+from jobsearch.matching.columns import DEFAULT_COLUMN, choose_column
 from jobsearch.matching.matcher import COLUMNS
 from jobsearch.utf8 import decode
 
@@ -26,9 +26,6 @@ SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jso
 _SHEETS = (".xlsx", ".xls", ".ods")
 STREAM = "-"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
-DEFAULT_COLUMN = "title"
-# What else a column of titles is called, in small letters and without what is between words.
-_TITLES = {DEFAULT_COLUMN, "jobtitle", "vacancytitle", "positiontitle", "position", "occupation", "jobtitles", "titles"}
 _HEAD = 1 << 16
 
 
@@ -70,44 +67,6 @@ def open_source(path: str, column: str | None = None, delimiter: str | None = No
     if kind == "jsonl":
         return JsonSource(path, column, any_keys)
     return CsvSource(path, column, delimiter)
-
-
-def choose_column(name: str, columns: Sequence[str], wanted: str | None) -> str:
-    """Return the column that holds the titles.
-
-    Args:
-        name: what messages call the table.
-        columns: its columns.
-        wanted: the one to take; default: `title` if there, else one whose name says so, else the only one.
-
-    Raises:
-        MatchingError: there is no such column, or one that the hits' columns would meet.
-    """
-    if len(set(columns)) < len(columns):
-        twice = next(column for column in columns if columns.count(column) > 1)
-        raise MatchingError(f"{name} has the column {twice!r} twice; rename one of them")
-    taken = [column for column in COLUMNS if column in columns]
-    if taken:
-        raise MatchingError(f"{name} has the column {taken[0]!r} already; rename or drop it")
-    listed = ", ".join(columns)
-    if wanted is None:
-        named = [column for column in columns if is_title_column(column)]
-        if DEFAULT_COLUMN in columns:
-            return DEFAULT_COLUMN
-        if len(named) == 1 or len(columns) == 1:
-            return (named or columns)[0]
-        raise MatchingError(
-            f"{name} has the columns {listed}; say with --column which holds the titles, or put their names above if "
-            "these are none"
-        )
-    if wanted not in columns:
-        raise MatchingError(f"{name} has no column {wanted!r}; there are: {listed}")
-    return wanted
-
-
-def is_title_column(name: str) -> bool:
-    """Tell whether a column's name says that it holds titles: `Title`, `job_title`, `vacancyTitle`."""
-    return re.sub(r"[\W_]+", "", name).casefold() in _TITLES
 
 
 @dataclass(frozen=True)
