@@ -95,6 +95,8 @@ def test_neither_k_nor_a_least_score_changes_it(engine: JobSearch, mode: Mode, k
     """It is about the candidates that there are, not about how many of them are asked for."""
     for query in QUERIES:
         ten = engine.search(query, 10, kind, mode=mode)  # type: ignore[arg-type]
+        if not ten and mode == "words":  # it shares no letters with any label
+            continue
         for hits in (
             engine.search(query, 1, kind, mode=mode),  # type: ignore[arg-type]
             engine.search(query, 10, kind, Filter(min_score=ten[0].score), mode),  # type: ignore[arg-type]
