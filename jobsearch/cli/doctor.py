@@ -193,12 +193,18 @@ def _runs() -> Iterator[Finding]:
 def _indexes() -> Iterator[Finding]:
     from jobsearch.errors import EncoderError, IndexingError, TaxonomyError
     from jobsearch.index.reader import open_version
-    from jobsearch.index.versions import IndexDirectory, index_names
+    from jobsearch.index.versions import IndexDirectory, index_names, names_without_pointer
     from jobsearch.taxonomy.library import taxonomy_directory
     from jobsearch.taxonomy.store import read_about
 
-    names = index_names()
-    if not names:
+    names, pointless = index_names(), names_without_pointer()
+    for name in pointless:
+        try:
+            IndexDirectory.named(name).check_pointed()
+        except IndexingError as error:
+            seen, _, step = str(error).partition("; ")
+            yield Finding(f"Index {name}", "broken", seen, step)
+    if not names and not pointless:
         yield Finding("Indexes", "note", "none yet", "the first search builds one, or run `jobsearch index build`")
     for name in names:
         what = f"Index {name}"

@@ -83,6 +83,14 @@ def test_a_broken_index(home: Path, cli: Cli, name: str) -> None:
     assert found["Index both"]["state"] == "ok"
 
 
+def test_an_index_without_its_pointer(home: Path, cli: Cli) -> None:
+    (home / "indexes" / "small" / "current").unlink()
+    found = findings(cli, home, code=1)["Index small"]
+    assert found["state"] == "broken"
+    assert found["seen"].endswith("holds version 0001, but not the file `current`, which names the one to open")
+    assert found["next_step"].startswith("copy that too, write it with `echo 0001 > ")
+
+
 def test_a_broken_taxonomy(home: Path, cli: Cli) -> None:
     replace_file(home / "data" / "taxonomies" / "small" / "concepts.csv.gz", b"damaged")
     found = findings(cli, home, code=1)
