@@ -22,6 +22,7 @@ from jobsearch.utf8 import read
 COLUMNS = ("base", "ref", "similarity")
 FEWEST_ROWS = 20  # two batches of the tutorial's and something to validate on
 _BELONGS_TOGETHER = 0.7  # pairs of at least this similarity link texts; the tutorial's "other name" is 0.7468
+_GRADES = "1 for the same meaning, 0.7468 for another name, 0.5 for what is unrelated"
 
 
 def validation_path(path: Path) -> Path:
@@ -153,7 +154,12 @@ def _places(path: Path, line: int, header: Sequence[str]) -> list[int]:
             how_often = "no" if wanted not in names else "more than one"
             # As spreadsheet programs write it where a comma stands in numbers.
             other = len(header) == 1 and (";" in header[0] or "\t" in header[0])
-            step = "separate cells by commas, decimals by points" if other else "name the columns in the first line"
+            if other:
+                step = "separate cells by commas, decimals by points"
+            elif wanted == COLUMNS[-1] and how_often == "no":  # whoever has names of one thing has no grades
+                step = f"add it: {_GRADES}"
+            else:
+                step = "name the columns in the first line"
             raise TuningError(
                 f"{path} line {line}: {how_often} column {wanted!r} in {','.join(header)[:80]!r}, "
                 f"expected {','.join(COLUMNS)}; {step}"
@@ -171,7 +177,9 @@ def _row(path: Path, line: int, cells: Sequence[str]) -> _Row:
     except ValueError:
         similarity = float("nan")
     if not 0 <= similarity <= 1:  # NaN is not, either
-        raise TuningError(f"{path} line {line}: similarity is {number[:40]!r}, expected a number from 0 to 1; mend it")
+        raise TuningError(
+            f"{path} line {line}: similarity is {number[:40]!r}, expected a number from 0 to 1; mend it: {_GRADES}"
+        )
     return _Row(base, ref, similarity)
 
 

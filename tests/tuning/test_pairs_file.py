@@ -161,6 +161,10 @@ def test_similarities_at_the_edges(file: Callable[[str], Path]) -> None:
         (HEADER + "a,b,0.5\n" * 19, "holds 19 pairs, expected at least 20"),
         (f"base,similarity\n{GOOD}", "line 1: no column 'ref' in 'base,similarity'"),
         (f"base;ref;similarity\n{GOOD}", "in 'base;ref;similarity', expected base,ref,similarity; separate cells by"),
+        (
+            "base,ref\na,b\n",
+            "no column 'similarity' in 'base,ref', expected base,ref,similarity; add it: 1 for the same",
+        ),
         (f"base,ref,ref,similarity\n{GOOD}", "line 1: more than one column 'ref'"),
         (GOOD, "line 1: no column 'base' in 'title 0,name 0,0.7468'"),
         (HEADER + GOOD + "a,,0.5\n", "line 32: ref is empty"),
@@ -169,6 +173,10 @@ def test_similarities_at_the_edges(file: Callable[[str], Path]) -> None:
         (HEADER + GOOD + ",,\n", "line 32: base is empty"),
         (HEADER + GOOD + "a,b,nan\n", "line 32: similarity is 'nan', expected a number from 0 to 1"),
         (HEADER + GOOD + "a,b,inf\n", "line 32: similarity is 'inf'"),
+        (
+            HEADER + GOOD + "a,b,4.5\n",
+            "similarity is '4.5', expected a number from 0 to 1; mend it: 1 for the same meaning",
+        ),
         (HEADER + GOOD + "a,b,1.0001\n", "line 32: similarity is '1.0001'"),
         (HEADER + GOOD + "a,b,-0.1\n", "line 32: similarity is '-0.1'"),
         (HEADER + GOOD + "a,b,high\n", "line 32: similarity is 'high'"),
