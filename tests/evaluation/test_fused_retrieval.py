@@ -58,7 +58,8 @@ def test_scores_are_those_of_searching_the_same_labels(mode: Mode) -> None:
     assert got[-1, labels.concept_of[40]] == 1
     for own, hits in zip(got, engine.search_many(queries, 270, mode=mode), strict=True):
         found = {hit.uri: hit.score for hit in hits}
-        assert own.tolist() == pytest.approx([found[uri] for uri in labels.uris], abs=1e-5)
+        assert mode == "words" or len(found) == 270  # by words alone what shares no letters is not found
+        assert own.tolist() == pytest.approx([found.get(uri, 0.0) for uri in labels.uris], abs=1e-5)
 
 
 def test_labels_by_themselves_are_helped_by_their_siblings() -> None:
