@@ -160,7 +160,7 @@ class IndexDirectory:
             return f"run `{self._build_command}` to build it anew"
         path = shlex.quote(str(self.path.absolute()))
         back = f" run `jobsearch index rollback {path}`," if self._has_earlier else ""
-        return f"copy it again,{back} or build it anew with `{self._build_command}`"
+        return f"copy it again,{back} or run `{self._build_command}` to build it anew"
 
     @property
     def _has_earlier(self) -> bool:

@@ -35,13 +35,13 @@ def test_a_version_that_was_copied_alone(session_home: Path, cli: Cli, deployed:
 def test_a_damaged_copy_is_copied_again_and_not_built(session_home: Path, cli: Cli, deployed: Path) -> None:
     replace_file(deployed / "versions" / "0001" / "vectors.faiss", b"cut")
     line = error_of(cli(session_home, "search", "nurse", "--index", str(deployed)))
-    assert f"; copy it again, or build it anew with `jobsearch index build --name {deployed}`" in line
+    assert f"; copy it again, or run `jobsearch index build --name {deployed}`" in line
     assert "rollback" not in line  # there is nothing to go back to
     linked_copy(session_home / "indexes" / "small" / "versions" / "0001", deployed / "versions" / "0002")
     replace_file(deployed / "current", b"0002\n")
     replace_file(deployed / "versions" / "0002" / "vectors.faiss", b"cut")
     line = error_of(cli(session_home, "search", "nurse", "--index", str(deployed)))
-    assert f"; copy it again, run `jobsearch index rollback {deployed}`, or build it anew with `" in line
+    assert f"; copy it again, run `jobsearch index rollback {deployed}`, or run `jobsearch index build" in line
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ("index", "rollback")], ids=" ".join)

@@ -91,7 +91,7 @@ def test_without_an_index_the_error_says_how_to_build_one(directory: IndexDirect
 
 def test_going_back_is_advised_only_where_there_is_an_earlier_version(directory: IndexDirectory) -> None:
     add(directory)
-    assert directory.mend.startswith("copy it again, or build it anew with `jobsearch index build ")
+    assert directory.mend.startswith("copy it again, or run `jobsearch index build ")
     add(directory)
     assert "rollback" in directory.mend
     directory.publish("0001")
