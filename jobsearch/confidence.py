@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobsearch.lexical.fusion import Mode
+from jobsearch.taxonomy.model import KINDS, Kind
 
 Floats = npt.NDArray[np.float64]
 # Candidates of a kind that share the probability.
@@ -31,6 +32,19 @@ GOOD = 1 / 3
 ALTERNATIVE = 0.82
 # From this score on a label is what was typed.
 SAME = 1 - 1e-6
+
+
+def looked_at(k: int, kind: Kind | None, concepts: int) -> int:
+    """Return how many concepts to find by meaning: the hits, and whatever else shares the probability.
+
+    All of these are looked at, however few hits are wanted and however high they must score.
+
+    Args:
+        k: hits wanted.
+        kind: what is searched, None for both.
+        concepts: how many there are of that.
+    """
+    return min(max(k, SHARING if kind else len(KINDS) * SHARING), concepts)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.confidence import CALIBRATIONS, SHARING, confidences, evidence
+from jobsearch.confidence import CALIBRATIONS, confidences, evidence, looked_at
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
@@ -21,7 +21,7 @@ from jobsearch.index.rows import Rows
 from jobsearch.lexical.fusion import MODES, Mode
 from jobsearch.named import Named, find_named
 from jobsearch.taxonomy.labels import clean_label
-from jobsearch.taxonomy.model import KINDS, Kind
+from jobsearch.taxonomy.model import Kind
 
 # Queries searched together: bounds the memory that their scores take.
 _BATCH = 256
@@ -74,8 +74,7 @@ class Searcher:
     def _by_meaning(self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter) -> Iterator[list[Fused]]:
         """Find by meaning alone."""
         opened, labels = self.opened, self.opened.labels
-        # All that share the probability are looked at, however few hits are wanted and however high they must score.
-        wide = min(max(k, SHARING if kind else len(KINDS) * SHARING), labels.concepts(kind))
+        wide = looked_at(k, kind, labels.concepts(kind))
         vectors = opened.encoder.encode(typed)
         for found in nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where)):
             rows = [row for _, row in found]

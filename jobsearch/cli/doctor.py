@@ -197,14 +197,14 @@ def _indexes() -> Iterator[Finding]:
     from jobsearch.taxonomy.library import taxonomy_directory
     from jobsearch.taxonomy.store import read_about
 
-    names, pointless = index_names(), names_without_pointer()
-    for name in pointless:
+    names, unpointed = index_names(), names_without_pointer()
+    for name in unpointed:
         try:
             IndexDirectory.named(name).check_pointed()
         except IndexingError as error:
             seen, _, step = str(error).partition("; ")
             yield Finding(f"Index {name}", "broken", seen, step)
-    if not names and not pointless:
+    if not names and not unpointed:
         yield Finding("Indexes", "note", "none yet", "the first search builds one, or run `jobsearch index build`")
     for name in names:
         what = f"Index {name}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jobsearch.confidence import looked_at
 from jobsearch.cores import usable_cores
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
@@ -20,7 +21,7 @@ from jobsearch.index.concepts import nearest_rows
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
 from jobsearch.matching.memory import Answers, Memory, Places
-from jobsearch.matching.sure import CALIBRATION, Flags, looked_at, sure_of
+from jobsearch.matching.sure import CALIBRATION, Flags, sure_of
 from jobsearch.searcher import Searcher
 from jobsearch.taxonomy.labels import clean_label
 

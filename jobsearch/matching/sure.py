@@ -9,22 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jobsearch.confidence import ALTERNATIVE, CALIBRATIONS, SAME, SHARING, Floats
-from jobsearch.taxonomy.model import KINDS, Kind
 
 Flags = npt.NDArray[np.bool_]
 # Titles are matched by meaning alone, so these are the constants that were fitted for it.
 CALIBRATION = CALIBRATIONS["meaning"]
-
-
-def looked_at(k: int, kind: Kind | None, concepts: int) -> int:
-    """Return how many concepts to find for each title: its hits, and whatever else shares the probability.
-
-    Args:
-        k: hits wanted.
-        kind: what is searched, None for both.
-        concepts: how many there are of that.
-    """
-    return min(max(k, SHARING if kind else len(KINDS) * SHARING), concepts)
 
 
 def sure_of(scores: Floats, kinds: npt.NDArray[np.uint8], preferred: Flags, found: Flags, more: bool) -> Floats:

@@ -161,8 +161,7 @@ class Unfinished:
         path = self.folder / _PROGRESS
         restart = "add --restart to begin anew"
         try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
-            run, done = saved["run"], Done(**saved["done"])
+            run, done = _saved(self.folder)
         except FileNotFoundError:
             return self._save(Done())
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -195,10 +194,16 @@ def folder_of(out: Path) -> Path:
 def kept(out: Path) -> Done | None:
     """Return how far an unfinished run that makes `out` got, or None where there is nothing to go on with."""
     try:
-        done = Done(**json.loads((folder_of(out) / _PROGRESS).read_text(encoding="utf-8"))["done"])
+        _, done = _saved(folder_of(out))
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return done if done.batches or done.whole else None
+
+
+def _saved(folder: Path) -> tuple[Any, Done]:
+    """Read which run a folder is of, and how far it got; raises what reading, JSON and members raise."""
+    saved = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+    return saved["run"], Done(**saved["done"])
 
 
 def _is_ours(name: str) -> bool:

@@ -73,7 +73,7 @@ class State:
         """Whether there is a pair to compare yet, or never will be; it has no part in `status`."""
         if self._engines is None:
             return "loading" if self.error is None else "none"
-        if self._pair is not None or self._engines.pair is not None:
+        if self.pair_or_none is not None:
             return "ready"
         if self.pair_error is not None:
             return "failed"

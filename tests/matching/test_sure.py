@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsearch.confidence import CALIBRATIONS, confidences, evidence
-from jobsearch.matching.sure import looked_at, sure_of
+from jobsearch.confidence import CALIBRATIONS, confidences, evidence, looked_at
+from jobsearch.matching.sure import sure_of
 
 # Exact matches among them, by which a preferred label outdoes another concept's alternative one.
 SCORES = st.sampled_from([1.0, 1.0, 0.9, 0.82, 0.7, 0.640001, 0.5, 0.3, 0.0, -0.2])

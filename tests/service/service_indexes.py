@@ -12,6 +12,7 @@ from encoders import Wrapped
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.service.state import Engines, Pair
 from jobsearch.taxonomy.model import Concept, Relation, Source, Taxonomy
 
 ESCO = "http://data.europa.eu/esco/"
@@ -84,3 +85,14 @@ def held(engine: JobSearch, gate: Gate) -> JobSearch:
 
     held_up = replace(opened, encoder=Wrapped(opened.encoder, encode=encode))
     return JobSearch(IndexDirectory(Path("/nowhere") / opened.name), held_up)
+
+
+def opening_later(engines: Engines, go_on: threading.Event) -> Engines:
+    """Engines whose base and tuned are opened as soon as `go_on` is set."""
+
+    def open_pair() -> Pair:
+        assert go_on.wait(30)
+        assert engines.pair is not None
+        return engines.pair
+
+    return Engines(engines.main, open_pair=open_pair)

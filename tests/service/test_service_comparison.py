@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from service_indexes import small_taxonomy
+from service_indexes import opening_later, small_taxonomy
 from service_running import Process, logs_put_back, running, wait_until
 
 from jobsearch.cli import serve as command
@@ -40,13 +40,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_all_else_answers_while_the_pair_is_opened(engines: Engines) -> None:
     go_on = threading.Event()
-
-    def open_pair() -> Pair:
-        assert go_on.wait(30)
-        assert engines.pair is not None
-        return engines.pair
-
-    with running(create_app(Engines(engines.main, open_pair=open_pair))) as client:
+    with running(create_app(opening_later(engines, go_on))) as client:
         wait_until(lambda: client.get("/health").status_code == 200)
         assert client.get("/health").json()["comparison"] == "loading"
         assert client.post("/search", json=QUERY).status_code == 200

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from service_indexes import MARKUP, Gate, held
+from service_indexes import MARKUP, Gate, held, opening_later
 from service_running import Client, running
 
 from jobsearch.service.app import create_app
 from jobsearch.service.settings import Settings
-from jobsearch.service.state import Engines, Pair
+from jobsearch.service.state import Engines
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -255,13 +255,7 @@ def test_one_encoder_has_one_column(browser: Any, engines: Engines) -> None:
 
 def test_the_second_column_comes_when_base_and_tuned_are_there(browser: Any, engines: Engines) -> None:
     go_on = threading.Event()
-
-    def open_pair() -> Pair:
-        assert go_on.wait(30)
-        assert engines.pair is not None
-        return engines.pair
-
-    with running(create_app(Engines(engines.main, open_pair=open_pair))) as client:
+    with running(create_app(opening_later(engines, go_on))) as client:
         page = Page(browser, client)
         page.until(lambda: page.one("#preparing").is_displayed())
         assert not page.one("#sides").is_displayed()
