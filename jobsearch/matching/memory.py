@@ -5,11 +5,11 @@ answer arrives there later, and whatever else is planned meanwhile already finds
 while another answers, and what is searched for together depends on the titles alone, never on time.
 """
 
-from __future__ import annotations
+# Annotations are no strings here: pdoc cannot find what those of a named tuple would name.
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +32,14 @@ class Answers(NamedTuple):
     scores: Scores
     sure: Scores
 
-    def at(self, places: npt.NDArray[np.integer[Any]]) -> Answers:
+    def at(self, places: npt.NDArray[np.integer[Any]]) -> Self:
         """Return the answers at these places, as copies."""
-        return Answers(self.rows[places], self.scores[places], self.sure[places])
+        return type(self)(self.rows[places], self.scores[places], self.sure[places])
 
-    @staticmethod
-    def none(count: int, k: int) -> Answers:
+    @classmethod
+    def none(cls, count: int, k: int) -> Self:
         """Return answers of titles of which nothing is known yet."""
-        return Answers(np.zeros((count, k), np.int32), *(np.zeros((count, k), np.float32) for _ in range(2)))
+        return cls(np.zeros((count, k), np.int32), *(np.zeros((count, k), np.float32) for _ in range(2)))
 
 
 class Memory:

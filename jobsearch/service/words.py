@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 # A field's schema may say in words what its pattern says in signs.
 EXPECTED = "x-expected"
@@ -23,7 +24,8 @@ _TYPES = {
 }
 
 
-class Named(NamedTuple):
+@dataclass(frozen=True)
+class Named:
     """A field that a request may hold.
 
     Args:
