@@ -56,12 +56,14 @@ def doctor(as_json: bool) -> int:
         from rich.markup import escape
 
         from jobsearch.cli.render import console, plain_table
+        from jobsearch.cli.signs import stdout_shows_unicode
 
+        arrow = "→" if stdout_shows_unicode() else "->"
         colours = {"ok": "green", "note": "yellow", "broken": "red"}
         table = plain_table("", "", "")
         table.show_header = False
         for finding in findings:
-            seen = escape(finding.seen) + (f"\n→ {escape(finding.next_step)}" if finding.next_step else "")
+            seen = escape(finding.seen) + (f"\n{arrow} {escape(finding.next_step)}" if finding.next_step else "")
             table.add_row(f"[{colours[finding.state]}]{finding.state}[/]", finding.what, seen)
         console().print(table)
     return 1 if any(finding.state == "broken" for finding in findings) else 0

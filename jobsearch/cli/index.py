@@ -13,10 +13,10 @@ from jobsearch.cli.groups import HelpfulGroup
 from jobsearch.cli.index_delete import delete
 from jobsearch.cli.index_edit import add, export, remove
 from jobsearch.cli.index_push import push
+from jobsearch.cli.index_record import record_of, summary_of
 
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
-    from jobsearch.index.manifest import Manifest
     from jobsearch.index.versions import IndexDirectory
 
 
@@ -89,7 +89,7 @@ def build_command(
     built = build(name, *as_before(name, taxonomy, encoder, case), options, told=not as_json)
     if as_json:
         seconds = round(time.perf_counter() - begun, 3)
-        print_json({**_record(IndexDirectory.named(name), built.version, built.manifest), "seconds": seconds})
+        print_json({**record_of(IndexDirectory.named(name), built.version, built.manifest), "seconds": seconds})
 
 
 @index.command("list")
@@ -108,7 +108,7 @@ def list_command(as_json: bool) -> None:
     entries, broken = [], False
     for name in sorted([*index_names(), *names_without_pointer()]):
         try:
-            entries.append(_summary(IndexDirectory.named(name)))
+            entries.append(summary_of(IndexDirectory.named(name)))
         except IndexingError as error:  # a broken one must not hide the others
             click.echo(f"Warning: {error}", err=True)
             broken = True
@@ -148,7 +148,7 @@ def info(name: str | None, as_json: bool) -> None:
       jobsearch index info
       jobsearch index info esco-en --json
     """
-    entry = _summary(index_directory(name))
+    entry = summary_of(index_directory(name))
     if as_json:
         print_json(entry)
         return
@@ -192,7 +192,8 @@ def _describe_gate(gate: dict[str, Any] | None) -> str:
 @index.command()
 @click.argument("name", required=False)
 @click.option("--sample", type=click.IntRange(1), default=64, show_default=True, help="Labels to embed again.")
-def verify(name: str | None, sample: int) -> None:
+@json_option
+def verify(name: str | None, sample: int, as_json: bool) -> None:
     """Check that an index is whole and its parts belong together.
 
     The parts are labels, vectors and encoder. Compares every file with its checksum and the rows with the counts,
@@ -211,6 +212,10 @@ def verify(name: str | None, sample: int) -> None:
         opened = open_version(index_directory(name))
         progress("checking vectors", 0, 0)
         checked = check_version(opened, sample)
+    if as_json:
+        files = len(opened.manifest.files)
+        print_json({"name": opened.name, "version": opened.version, "files": files, "labels_found": checked})
+        return
     click.echo(
         f"Index {opened.name!r}, version {opened.version}: {len(opened.manifest.files)} files whole, "
         f"{checked} labels embedded again and found."
@@ -220,7 +225,8 @@ def verify(name: str | None, sample: int) -> None:
 @index.command()
 @click.argument("name", required=False)
 @click.option("--to", "version", metavar="VERSION", help="Version to go back to. Default: the one in use before.")
-def rollback(name: str | None, version: str | None) -> None:
+@json_option
+def rollback(name: str | None, version: str | None, as_json: bool) -> None:
     """Make an earlier version the current one again.
 
     \b
@@ -237,6 +243,9 @@ def rollback(name: str | None, version: str | None) -> None:
     if version in directory.versions():
         open_version(directory, version)  # a broken version must not become current
     directory.publish(version)
+    if as_json:
+        print_json({"name": directory.name, "version": version, "was": current})
+        return
     was = f", was {current}" if current else ""
     click.echo(f"Index {directory.name!r}: version {version} is current{was}.")
 
@@ -267,7 +276,8 @@ def _version_before(directory: IndexDirectory, current: str) -> str:
 @click.argument("name", required=False)
 @click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep, the current one among them.")
 @click.option("--newer", is_flag=True, help="Remove also versions newer than the current one, left by a rollback.")
-def prune(name: str | None, keep: int, newer: bool) -> None:
+@json_option
+def prune(name: str | None, keep: int, newer: bool, as_json: bool) -> None:
     """Remove old versions; the current one always stays.
 
     Versions newer than the current one, from which a rollback went back, are not old: they stay, uncounted, unless
@@ -281,6 +291,9 @@ def prune(name: str | None, keep: int, newer: bool) -> None:
     directory = index_directory(name)
     removed = directory.prune(keep, newer)
     versions, current = directory.versions(), directory.current()
+    if as_json:
+        print_json({"name": directory.name, "version": current, "versions": versions, "removed": removed})
+        return
     click.echo(f"Index {directory.name!r}: removed {', '.join(removed) or 'nothing'}; kept: {', '.join(versions)}.")
     left = [version for version in versions if int(version) > int(current)]
     if left:
@@ -288,31 +301,3 @@ def prune(name: str | None, keep: int, newer: bool) -> None:
         click.echo(
             f"{', '.join(left)} {are} newer than {current}, the current one; --newer removes {them} too.", err=True
         )
-
-
-def _summary(directory: IndexDirectory) -> dict[str, Any]:
-    from jobsearch.index.manifest import Manifest
-
-    version = directory.current()
-    return _record(directory, version, Manifest.read(directory.version_path(version), directory.mend))
-
-
-def _record(directory: IndexDirectory, version: str, manifest: Manifest) -> dict[str, Any]:
-    return {
-        "name": directory.name,
-        "path": str(directory.path),
-        "version": version,
-        "versions": directory.versions(),
-        "created": manifest.created,
-        "counts": manifest.counts,
-        "encoder": manifest.encoder,
-        "dim": manifest.dim,
-        "index_type": manifest.index_type,
-        "factory": manifest.factory,
-        "search": manifest.search,
-        "recall": manifest.recall,
-        "edits": manifest.edits,
-        "gate": manifest.gate,
-        "taxonomy": manifest.taxonomy,
-        "made_with": manifest.made_with,
-    }

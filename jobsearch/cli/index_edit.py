@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobsearch.cli.building import build_options, gate_options, index_directory, show_warnings, tell_built
+from jobsearch.cli.building import (
+    build_options,
+    gate_options,
+    index_directory,
+    show_warnings,
+    tell_built,
+    warn_of_built,
+)
 from jobsearch.cli.common import json_option, print_json, show_progress
+from jobsearch.cli.index_record import record_of
 
 if TYPE_CHECKING:
     from jobsearch.index.edits import Edit
@@ -18,12 +26,13 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE")
 @click.option("--name", metavar="NAME", help="Index to add to. Default: that of the taxonomy in use.")
 @gate_options
-def add(file: str, name: str | None, **gate: Any) -> None:
+@json_option
+def add(file: str, name: str | None, as_json: bool, **gate: Any) -> None:
     """Add labels or concepts of your own, as a new version.
 
     FILE is a CSV with the column label; if wanted also uri (of a concept to add the label to, or of a new one; without
     it each label is a concept of its own), kind (occupation, skill), language (en), preferred (yes, no) and isco_group.
-    Rebuilds keep what was added.
+    Rebuilds keep what was added. --json prints what `index info --json` does, and whether anything changed.
 
     \b
     Examples:
@@ -34,7 +43,7 @@ def add(file: str, name: str | None, **gate: Any) -> None:
 
     from jobsearch.index.edit_files import read_additions
 
-    _edit(name, read_additions(Path(file)), gate)
+    _edit(name, read_additions(Path(file)), gate, as_json)
 
 
 @click.command()
@@ -42,7 +51,8 @@ def add(file: str, name: str | None, **gate: Any) -> None:
 @click.option("--label", metavar="TEXT", help="Remove only this label of the concept.")
 @click.option("--name", metavar="NAME", help="Index to remove from. Default: that of the taxonomy in use.")
 @gate_options
-def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: Any) -> None:
+@json_option
+def remove(uris: tuple[str, ...], label: str | None, name: str | None, as_json: bool, **gate: Any) -> None:
     """Remove concepts, or one label of a concept, as a new version.
 
     A URI may be short, as tables show it (occupation/ed3cf43d), where only one concept fits.
@@ -58,7 +68,7 @@ def remove(uris: tuple[str, ...], label: str | None, name: str | None, **gate: A
 
     if label is not None and not clean_label(label):
         raise click.UsageError("--label is empty; leave it out to remove the whole concept")
-    _edit(name, [Edit("remove", uri, clean_label(label or "")) for uri in uris], gate)
+    _edit(name, [Edit("remove", uri, clean_label(label or "")) for uri in uris], gate, as_json)
 
 
 @click.command()
@@ -126,7 +136,7 @@ def _index_and_folder(names: tuple[str, ...], named: str | None) -> tuple[str | 
     return indexes[0] if indexes else named, folder
 
 
-def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None:
+def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any], as_json: bool) -> None:
     from jobsearch.index.build import edit_index
 
     options = build_options(**gate)
@@ -134,7 +144,11 @@ def _edit(name: str | None, edits: Sequence[Edit], gate: dict[str, Any]) -> None
     before = directory.current()
     with show_progress() as progress, show_warnings():
         version = edit_index(edits, directory, progress, options)
-    if version.version == before:
+    changed = version.version != before
+    if as_json:
+        warn_of_built(version)
+        print_json({**record_of(directory, version.version, version.manifest), "changed": changed})
+    elif not changed:
         click.echo(f"Index {version.name!r}, version {before}, has it all already; nothing to do.", err=True)
     else:
         tell_built(version)

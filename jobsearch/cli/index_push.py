@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jobsearch.cli.building import index_directory, warn_of_recall
-from jobsearch.cli.common import show_progress
+from jobsearch.cli.common import json_option, print_json, show_progress
 
 
 @click.command()
@@ -19,8 +19,15 @@ from jobsearch.cli.common import show_progress
     "--keep", type=click.IntRange(1), default=2, show_default=True, help="Collections to keep, the live one among them."
 )
 @click.option("--rollback", is_flag=True, help="Push nothing: make the collection live that was so before.")
+@json_option
 def push(
-    name: str | None, address: str, collection: str | None, index_type: str | None, keep: int, rollback: bool
+    name: str | None,
+    address: str,
+    collection: str | None,
+    index_type: str | None,
+    keep: int,
+    rollback: bool,
+    as_json: bool,
 ) -> None:
     """Write an index's vectors into Milvus, to be searched there.
 
@@ -44,7 +51,10 @@ def push(
     if rollback:
         store = Store(place)
         found, pushed = roll_back(store)
-        click.echo(f"{place}: {found} is live, index {pushed.index!r}, version {pushed.version}.")
+        if as_json:
+            print_json({"address": str(place), "collection": found, "index": pushed.index, "version": pushed.version})
+        else:
+            click.echo(f"{place}: {found} is live, index {pushed.index!r}, version {pushed.version}.")
         return
     with show_progress() as progress:
         progress("checking files", 0, 0)
@@ -52,6 +62,21 @@ def push(
         progress("connecting", 0, 0)
         result = push_version(opened, Store(place, create=True), index_type, keep, progress)
     pushed = result.pushed
+    if as_json:
+        warn_of_recall(pushed.type, result.recall, "--type FLAT")
+        print_json(
+            {
+                "address": str(place),
+                "collection": result.collection,
+                "index": pushed.index,
+                "version": pushed.version,
+                "labels": pushed.labels,
+                "type": pushed.type,
+                "recall@10": result.recall,
+                "removed": list(result.removed),
+            }
+        )
+        return
     removed = f"; removed {', '.join(result.removed)}" if result.removed else ""
     click.echo(
         f"{place}: {result.collection} is live, {pushed.labels:,} vectors of index {pushed.index!r}, version "

@@ -44,7 +44,7 @@ def test_all_is_well(session_home: Path, cli: Cli) -> None:
     assert found["Index small"]["state"] == found["Index both"]["state"] == "ok"
 
 
-def test_the_table_says_the_same(home: Path, cli: Cli) -> None:
+def test_the_table_says_the_same(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     replace_file(home / "indexes" / "small" / "versions" / "0001" / "vectors.faiss", b"damaged")
     found = cli(home, "doctor")
     assert (found.code, found.err) == (1, "")
@@ -52,6 +52,10 @@ def test_the_table_says_the_same(home: Path, cli: Cli) -> None:
     assert any(line.split()[:2] == ["ok", "numpy"] for line in lines)
     at = next(number for number, line in enumerate(lines) if line.split()[:3] == ["broken", "Index", "small"])
     assert any("→ run `jobsearch index build --name small`" in line for line in lines[at : at + 4])
+    monkeypatch.setattr("jobsearch.cli.signs.stdout_shows_unicode", lambda: False)
+    plain = cli(home, "doctor").out
+    assert "-> run `jobsearch index build --name small`" in plain
+    assert plain.isascii()
 
 
 def test_no_advice_is_given_twice(home: Path, cli: Cli) -> None:

@@ -56,6 +56,23 @@ def test_what_was_removed_stays_out_until_rolled_back(home: Path, cli: Cli) -> N
     assert hits(cli, home, "nurse")[0]["uri"] == NURSE
 
 
+def test_every_change_of_an_index_is_told_as_json(home: Path, cli: Cli, tmp_path: Path) -> None:
+    def told(*command: str) -> dict[str, Any]:
+        done = cli(home, "index", *command, "--json")
+        assert (done.code, done.err) == (0, "")
+        return json.loads(done.out)
+
+    removed = told("remove", NURSE)
+    assert (removed.pop("changed"), removed["edits"], removed["version"]) == (True, 1, "0002")
+    assert removed == told("info")
+    again = told("add", write(tmp_path / "known.csv", "label,uri", f"plumber,{ESCO}occupation/plumber"))
+    assert (again.pop("changed"), again) == (False, removed)
+    assert told("rollback") == {"name": "small", "version": "0001", "was": "0002"}
+    assert told("verify", "--sample", "3") == {"name": "small", "version": "0001", "files": 6, "labels_found": 3}
+    pruned = told("prune", "--keep", "1", "--newer")
+    assert pruned == {"name": "small", "version": "0001", "versions": ["0001"], "removed": ["0002"]}
+
+
 def test_a_rollback_goes_to_what_was_in_use_before(home: Path, cli: Cli) -> None:
     assert cli(home, "index", "remove", NURSE).code == 0
     assert cli(home, "index", "rollback").out == "Index 'small': version 0001 is current, was 0002.\n"

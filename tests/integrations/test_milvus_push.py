@@ -32,6 +32,7 @@ from jobsearch.errors import (
     VectorStoreError,
 )
 from jobsearch.index.build import Options, build_index
+from jobsearch.index.reader import open_version
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.integrations import milvus_push as module
 from jobsearch.integrations.milvus_push import roll_back
@@ -423,9 +424,19 @@ def test_the_commands(pushing: Any) -> None:
     _, remote, _ = run("search", "sales manager", "--index", address, "--json")
     _, local, _ = run("search", "sales manager", "--index", index, "--json")
     assert json.loads(remote) == json.loads(local)
-    assert run("index", "push", index, "--to", address)[0] == 0
-    code, out, _ = run("index", "push", "--rollback", "--to", address)
-    assert (code, out) == (0, f"{address}: {live} is live, index 't', version 0001.\n")
+    told = json.loads(run("index", "push", index, "--to", address, "--json")[1])
+    assert told.pop("collection") not in ("", live)
+    assert told == {
+        "address": address,
+        "index": "t",
+        "version": "0001",
+        "labels": len(open_version(pushing.directory).labels),
+        "type": "FLAT",
+        "recall@10": 1.0,
+        "removed": [],
+    }
+    back = json.loads(run("index", "push", "--rollback", "--to", address, "--json")[1])
+    assert back == {"address": address, "collection": live, "index": "t", "version": "0001"}
     assert run("index", "push", index, "--rollback", "--to", address)[0] == 2
     code, out, _ = run("index", "push", index, "--to", address, "--collection", "other")
     assert code == 0
