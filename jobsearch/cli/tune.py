@@ -61,10 +61,9 @@ def _recipe_options(command: Command) -> Command:
 @click.option("--name", metavar="NAME", help="Name of the tuned encoder. Default: tuned-1, tuned-2, …")
 @click.option(
     "--base",
-    default="use",
-    show_default=True,
     metavar="NAME|PATH|HANDLE",
-    help="Encoder to begin with (see index build).",
+    help="Encoder to begin with (see index build). Default: use; with --pairs, by recipe default, that of the index "
+    "in use.",
 )
 @click.option("--case", metavar="CASE", help="keep, lower or lower-caps. Default: what suits the languages.")
 @click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to train on. Default: the one in use.")
@@ -89,7 +88,7 @@ def tune(
     pairs_path: str | None,
     teacher_path: str | None,
     name: str | None,
-    base: str,
+    base: str | None,
     case: Case | None,
     taxonomy_name: str | None,
     languages: tuple[str, ...],
@@ -125,8 +124,9 @@ def tune(
     from jobsearch.tuning.models import check_model_name, next_model_name
     from jobsearch.tuning.recipes import find_recipe
 
-    if overrides["epochs"] is not None and overrides["steps"] is None:
-        overrides["steps"] = 0  # a recipe's number of steps would win over the epochs asked for
+    for given, other in (("epochs", "steps"), ("steps", "epochs")):
+        if overrides[given] is not None and overrides[other] is None:
+            overrides[other] = 0  # the recipe's own limit would come before the one asked for
     recipe = find_recipe(recipe_name, **overrides)
     check_recipe(strategy, recipe)
     name = name or next_model_name()
@@ -141,7 +141,6 @@ def tune(
         teacher = read_teacher(Path(teacher_path))
     distribution = find_distribution(strategy, tell=say)
     # Only now: these start TensorFlow, and then no cluster can be joined any more.
-    from jobsearch.tuning.batches import fitting
     from jobsearch.tuning.general import general_check
     from jobsearch.tuning.tune import train_along
     from jobsearch.tuning.tune import tune as run
@@ -163,10 +162,9 @@ def tune(
             pairs = recipe_pairs(
                 taxonomy, recipe, languages=languages, validation=validation, seed=seed, progress=progress
             )
-        if overrides["batch"] is None and (fitted := fitting(recipe, pairs)) != recipe:
-            wanted, there = ((one.pair_batch if recipe.loss == "joint" else one.batch) for one in (recipe, fitted))
-            say(f"There are fewer training pairs than a batch of {wanted}: each step takes all {there}.")
-            recipe = fitted
+        recipe = _fitted(recipe, pairs, [name for name, value in overrides.items() if value is not None])
+        if base is None:
+            base, case = _base_in_use(case) if pairs_path and recipe.loss == "contrastive" else (BASE_NAME, case)
         if case is None and (base == BASE_NAME or "://" in base):
             case = default_case(spoken)
         encoder = find_weights(base, case)
@@ -211,6 +209,41 @@ def tune(
         _tell_of_what_is_in_use(tuned)
         click.echo(f"`jobsearch index build --encoder {name}` puts it into use.", err=True)
     return 0
+
+
+def _base_in_use(case: Case | None) -> tuple[str, Case | None]:
+    """Return the encoder that searches use, and its case, if it can be trained, else the base.
+
+    Who has pairs of their own wants what is in use to get better; who tunes on a taxonomy makes an encoder of it.
+    """
+    from jobsearch.cli.building import as_before
+    from jobsearch.encoder.library import default_encoder, find_weights
+    from jobsearch.encoder.packaged import BASE_NAME
+    from jobsearch.encoder.weights import WeightSet
+    from jobsearch.errors import EncoderError, IndexingError, TaxonomyError
+    from jobsearch.taxonomy.library import active_name, find_taxonomy
+
+    with contextlib.suppress(IndexingError, EncoderError, TaxonomyError):
+        _, used, its_case = as_before(active_name(), None, None, case)
+        used = used or default_encoder(find_taxonomy(active_name()).languages)
+        if isinstance(find_weights(used), WeightSet):  # others cannot be trained, or not as this one
+            if used != BASE_NAME:
+                say(f"Beginning with {used!r}, the encoder of the index in use; --base names another.")
+            return used, its_case
+    return BASE_NAME, case
+
+
+def _fitted(recipe: Recipe, pairs: PairSet, asked: list[str]) -> Recipe:
+    """Return the recipe as it suits few pairs; say what that changes."""
+    from jobsearch.tuning.batches import fitting
+
+    fitted = fitting(recipe, pairs, asked)
+    wanted, there = ((one.pair_batch if recipe.loss == "joint" else one.batch) for one in (recipe, fitted))
+    if there != wanted:
+        say(f"There are fewer training pairs than a batch of {wanted}: each step takes all {there}.")
+    if fitted.steps != recipe.steps:
+        say(f"{fitted.epochs} passes over so few pairs are {fitted.steps} steps; --steps asks for more.")
+    return fitted
 
 
 def _announce(name: str, recipe: Recipe, pairs: PairSet, source: str) -> None:

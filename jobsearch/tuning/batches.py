@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from jobsearch.tuning.recipes import Recipe
 
 # A pair of at least this angular similarity belongs together: it is the tutorial's grade for another name.
 BELONGS_TOGETHER = 0.7
+# How often a training that its epochs end early is validated.
+_VALIDATIONS = 5
 
 
 class Examples(Protocol):
@@ -73,12 +75,33 @@ class Batch:
         return self.similarity, self.false_negatives
 
 
-def fitting(recipe: Recipe, pairs: PairSet) -> Recipe:
-    """Return the recipe with one batch of all training pairs where there are fewer than its batch."""
+def fitting(recipe: Recipe, pairs: PairSet, asked: Collection[str] = ()) -> Recipe:
+    """Return the recipe as it suits few pairs.
+
+    Where there are fewer than its batch, one batch is all of them. Where its epochs are over before its steps, it has
+    those steps alone, and is validated more often.
+
+    Args:
+        recipe: as it is for many pairs.
+        pairs: what there is.
+        asked: fields of the recipe that somebody decided on: they stay.
+    """
     count = len(_learned(pairs.training, recipe))
-    if recipe.loss == "joint":
-        return replace(recipe, pair_batch=count) if 1 < count < recipe.pair_batch else recipe
-    return replace(recipe, batch=count) if recipe.loss != "teacher" and 1 < count < recipe.batch else recipe
+    if recipe.loss == "teacher" or count < 2:
+        return recipe
+    if not {"batch", "pair_batch"} & {*asked}:
+        if recipe.loss == "joint":
+            recipe = replace(recipe, pair_batch=min(count, recipe.pair_batch))
+        else:
+            recipe = replace(recipe, batch=min(count, recipe.batch))
+    if recipe.loss == "joint" or count < recipe.batch:
+        return recipe
+    steps = recipe.steps_of(count // recipe.batch)
+    if not recipe.steps or steps == recipe.steps:
+        return recipe
+    often = max(1, steps // _VALIDATIONS)
+    kept = "validate_every" in asked or recipe.validate_every < often
+    return replace(recipe, steps=steps, validate_every=recipe.validate_every if kept else often)
 
 
 def _learned(pairs: Sequence[Pair], recipe: Recipe) -> list[Pair]:

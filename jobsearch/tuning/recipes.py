@@ -28,7 +28,7 @@ class Recipe:
         pair_batch: pairs in a step beside the teacher's texts (joint).
         pair_weight: of the pairs' loss beside the teacher's (joint).
         steps: steps at most; 0: as `epochs` says.
-        epochs: passes over the training pairs at most, where `steps` is 0.
+        epochs: passes over the training pairs at most; 0: as `steps` says.
         learning_rate: Adam's, at its highest.
         beta_1: Adam's decay of the gradient's running mean.
         beta_2: Adam's decay of its running square.
@@ -97,8 +97,8 @@ class Recipe:
         return self.loss in ("teacher", "joint")
 
     def steps_of(self, steps_per_epoch: int) -> int:
-        """Return the steps asked for, where a pass over the data takes so many."""
-        return self.steps or self.epochs * steps_per_epoch
+        """Return the steps asked for, where a pass over the data takes so many: whichever limit comes first."""
+        return min(limit for limit in (self.steps, self.epochs * steps_per_epoch) if limit)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every value, for records."""
@@ -159,7 +159,8 @@ DEFAULT = Recipe(
     loss="contrastive",
     batch=512,
     steps=200,
-    epochs=0,
+    # A taxonomy is never passed ten times in 200 steps; few pairs of one's own are, and after five are known by heart.
+    epochs=10,
     learning_rate=4e-4,
     scale=24.0,
     dropout=0.1,

@@ -41,8 +41,9 @@ class Outcome:
     """What training gave.
 
     Args:
-        best: the best weights, by position of the student's variables; empty for any process but the chief.
-        best_step: the step they are from.
+        best: the best weights after the first steps, by position of the student's variables; empty for any process but
+            the chief.
+        best_step: the step they are from; 0, the base, only where training ended before the first validation.
         steps: steps that were done.
         ending: why training ended.
         history: one record a validation, the base's at step 0 first; the chief's alone, too.
@@ -215,7 +216,9 @@ class Trainer:
             record[f"training_{name}"] = float(np.mean([values[name] for values in recent]))
         # The last is the best where it is to be so: the student of a teacher is not trained for what validation asks.
         value = {"mrr": measured["mrr"], "loss": -measured["loss"], "step": float(state.step)}[self._recipe.monitor]
-        better = value > state.best_value
+        # The base is what the result is mixed with and measured against, so any trained state goes before it: where
+        # each finds less than the base, their mean may still find more.
+        better = value > state.best_value or not state.best_step
         state = replace(
             state,
             best_step=state.step if better else state.best_step,

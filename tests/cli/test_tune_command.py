@@ -98,6 +98,29 @@ def test_a_better_encoder_is_kept_and_put_into_use(home: Path, cli: Cli) -> None
 
 
 @pytest.mark.slow
+def test_own_pairs_go_on_from_the_encoder_in_use(home: Path, cli: Cli, tmp_path: Path) -> None:
+    pairs = tmp_path / "own.csv"
+    assert cli(home, "pairs", "--out", str(pairs), "--unrelated", "0").code == 0
+    assert cli(home, "index", "build").code == 0
+    own = ("tune", "--pairs", str(pairs), "--force", "--json")
+    done = cli(home, *own)
+    assert "Beginning with 'use-jobs', the encoder of the index in use; --base names another.\n" in done.err
+    assert " steps; --steps asks for more.\n" in done.err
+    told = json.loads(done.out)
+    assert (told["base"]["name"], told["best_step"] > 0) == ("use-jobs", True)
+    assert told["steps"] == told["recipe"]["steps"] <= 10
+    assert len(told["history"]) > 4
+    assert cli(home, "index", "build", "--encoder", "tuned-1").code == 0
+    again = json.loads(cli(home, *own, "--steps", "1", "--interpolation", "0.5").out)
+    assert (again["base"]["name"], again["base"]["fingerprint"]) == (
+        "tuned-1",
+        load_weights(Path(told["directory"])).fingerprint,
+    )
+    other = cli(home, *own, "--steps", "1", "--interpolation", "0.5", "--base", "use")
+    assert (json.loads(other.out)["base"]["name"], "Beginning with" in other.err) == ("use", False)
+
+
+@pytest.mark.slow
 def test_the_tutorial_on_its_own_pairs(home: Path, cli: Cli, seed_pairs: Path) -> None:
     arguments = ("tune", "--pairs", str(seed_pairs), "--recipe", "tutorial", "--no-train-table", "--name", "as-told")
     sts = home / "sts.csv"

@@ -147,6 +147,32 @@ def test_a_small_file_is_one_batch(training: list[Pair], changed: dict[str, Any]
     assert fitting(recipe(**changed), PairSet(tuple(training), (), 0)).batch == batch
 
 
+@pytest.mark.parametrize(
+    ("count", "changed", "asked", "steps", "every"),
+    [
+        (40, {}, [], 20, 4),  # 10 pairs a step: 5 epochs are 20 steps
+        (400, {}, [], 100, 50),
+        (4000, {}, [], 100, 50),
+        (6, {}, [], 5, 1),
+        (40, {}, ["validate_every"], 20, 50),
+        (40, {"validate_every": 2}, [], 20, 2),
+        (40, {"steps": 0}, [], 0, 50),
+        (40, {"epochs": 0}, [], 100, 50),
+    ],
+)
+def test_few_pairs_are_not_passed_over_and_over(
+    count: int, changed: dict[str, Any], asked: list[str], steps: int, every: int
+) -> None:
+    full = recipe(**{"batch": 10, "steps": 100, "epochs": 5, "validate_every": 50, **changed})
+    fitted = fitting(full, PairSet(tuple(pairs(count)), (), 0), asked)
+    assert (fitted.steps, fitted.validate_every) == (steps, every)
+    assert Batches(pairs(count), fitted, 0).steps == (steps or 5 * (count // 10))
+
+
+def test_what_was_asked_for_stays() -> None:
+    assert fitting(recipe(), PairSet(tuple(pairs(3)), (), 0), ["batch"]).batch == 4
+
+
 # --- noise -------------------------------------------------------------------------------------------------------
 
 
