@@ -68,7 +68,12 @@ def _recipe_options(command: Command) -> Command:
 @click.option("--case", metavar="CASE", help="keep, lower or lower-caps. Default: what suits the languages.")
 @click.option("--taxonomy", "taxonomy_name", metavar="NAME", help="Taxonomy to train on. Default: the one in use.")
 @languages_option
-@click.option("--validation", default=0.1, show_default=True, metavar="SHARE", help="Share of concepts to hold out.")
+@click.option(
+    "--validation",
+    type=float,
+    metavar="SHARE",
+    help="Share of concepts or pairs to hold out. Default: 0.1; of few pairs more, up to a third.",
+)
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Equal seeds give equal weights.")
 @click.option("--sts", "sts_path", metavar="FILE", help="STS pairs to check general ability with.")
 @click.option("--force", is_flag=True, help="Keep the result as usable even if the gate rejects it.")
@@ -92,7 +97,7 @@ def tune(
     case: Case | None,
     taxonomy_name: str | None,
     languages: tuple[str, ...],
-    validation: float,
+    validation: float | None,
     seed: int,
     sts_path: str | None,
     force: bool,
@@ -156,6 +161,7 @@ def tune(
         else:
             from jobsearch.taxonomy.library import active_name, find_taxonomy
 
+            validation = 0.1 if validation is None else validation
             source = taxonomy_name or active_name()
             taxonomy = find_taxonomy(source)
             spoken = languages or taxonomy.languages
@@ -255,7 +261,7 @@ def _announce(name: str, recipe: Recipe, pairs: PairSet, source: str) -> None:
 
 def _print_validation(record: dict[str, Any]) -> None:
     trained = f", training loss {record['training_loss']:.4f}" if "training_loss" in record else " (base)"
-    best = "  best so far" if record["best"] else ""
+    best = "  best so far" if record["best"] and record["step"] else ""
     say(f"step {record['step']:>5}: held-out MRR {record['mrr']:.4f}, loss {record['loss']:.4f}{trained}{best}")
 
 

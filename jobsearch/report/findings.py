@@ -34,8 +34,7 @@ def verdict(gate: Mapping[str, Any], base: str, tuned: str) -> Section:
     """
     rows = [
         [
-            f"held-out MRR: {gate['queries']:,} names of concepts that training never saw, ranked among "
-            f"{gate['labels']:,} labels",
+            f"held-out MRR: {gate['queries']:,} names that training never saw, ranked among {gate['labels']:,} labels",
             number(gate["mrr_base"]),
             number(gate["mrr_tuned"]),
             signed(gate["difference"]),

@@ -1,4 +1,4 @@
-"""The gate: whether a tuned encoder may be used, by concepts that it never saw and by what it could before."""
+"""The gate: whether a tuned encoder may be used, by names that it never saw and by what it could before."""
 
 from __future__ import annotations
 

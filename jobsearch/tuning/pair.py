@@ -39,14 +39,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """Pairs for training and held-out ones; no text, case folded, is on both sides.
+    """Pairs for training and held-out ones; no base of the latter, case folded, is in training.
 
     Args:
         training: pairs to learn from.
         validation: pairs to choose a checkpoint by.
         seed: what the draw depended on.
         repeated: rows of a file that say again what an earlier one says; they are kept.
-        left_out: rows of a file that would have put a text on both sides.
+        left_out: rows of a file that would have asked with what training sees.
     """
 
     training: tuple[Pair, ...]

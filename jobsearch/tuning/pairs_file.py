@@ -21,6 +21,9 @@ from jobsearch.utf8 import read
 
 COLUMNS = ("base", "ref", "similarity")
 FEWEST_ROWS = 20  # two batches of the tutorial's and something to validate on
+# Whether an encoder got better shows on a few hundred pairs; a third of a small file is all that training can spare.
+_ENOUGH_TO_TELL = 400
+_LEAST_SHARE, _MOST_SHARE = 0.1, 1 / 3
 _BELONGS_TOGETHER = 0.7  # pairs of at least this similarity link texts; the tutorial's "other name" is 0.7468
 _GRADES = "1 for the same meaning, 0.7468 for another name, 0.5 for what is unrelated"
 
@@ -49,24 +52,28 @@ def write_pairs(path: Path, pairs: PairSet) -> tuple[Path, Path]:
     return path, beside
 
 
-def read_pairs(path: Path, *, validation: float = 0.1, seed: int = 0) -> PairSet:
+def held_out_share(rows: int) -> float:
+    """Return the share of so many pairs that is held out unless another is asked for: a tenth, of few up to a third."""
+    return min(_MOST_SHARE, max(_LEAST_SHARE, _ENOUGH_TO_TELL / rows))
+
+
+def read_pairs(path: Path, *, validation: float | None = None, seed: int = 0) -> PairSet:
     """Read a file of pairs, and split it unless held-out pairs stand beside it.
 
     Columns are found by name, others are ignored; white space in texts is folded, as in labels. Held-out pairs are
-    those of `validation_path(path)` if that is there. Otherwise groups of texts are held out, and rows that
-    would put a text on both sides are left out and counted (see `text_groups`). Repeated rows are counted and kept:
-    repeating may be meant as a weight.
+    those of `validation_path(path)` if that is there, else what `text_groups` holds out. Rows that would ask with what
+    training sees are left out and counted. Repeated rows are counted and kept: repeating may be meant as a weight.
 
     Args:
         path: the file.
-        validation: share of rows to hold out, 0 to 0.5.
+        validation: share of rows to hold out, 0 to 0.5; None: as `held_out_share` says.
         seed: another seed holds out other rows.
 
     Raises:
         TuningError: the file cannot be read; a column is missing, a cell is empty, a similarity is no number from 0
             to 1, a row is of another length than the header, the text is not UTF-8, or there are too few rows.
     """
-    if not 0 <= validation <= 0.5:
+    if validation is not None and not 0 <= validation <= 0.5:
         raise TuningError(f"validation share is {validation}, expected 0 to 0.5")
     path = Path(path)
     rows = list(_rows(path))
@@ -85,9 +92,10 @@ def read_pairs(path: Path, *, validation: float = 0.1, seed: int = 0) -> PairSet
     if is_split:
         seen = {text for key in keys[: len(rows)] for text in key}
         sides = [False] * len(rows)
-        sides += [None if seen.intersection(key) else True for key in keys[len(rows) :]]
+        sides += [None if base in seen else True for base, _ in keys[len(rows) :]]
     else:
-        sides = hold_out(keys, groups, validation, seed)
+        share = held_out_share(len(rows)) if validation is None else validation
+        sides = hold_out(keys, groups, share, seed)
     pairs = [
         Pair(row.base, row.ref, row.similarity, groups.of[base], groups.of[ref], source="file")
         for row, (base, ref) in zip(both, keys, strict=True)

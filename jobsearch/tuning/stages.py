@@ -57,7 +57,8 @@ def plan_stages(
     """
     stages = []
     # What decides is what was held out: the teacher's texts must not hold it either.
-    held_out = {text for pair in pairs.validation for text in (pair.base, pair.ref)}
+    seen = {text for pair in pairs.training for text in (pair.base, pair.ref)}
+    held_out = {text for pair in pairs.validation for text in (pair.base, pair.ref)} - seen
     shown = None if teacher is None else teacher.without(held_out)
     if shown is not None and recipe.loss == "joint":
         source, run = Joint(shown, pairs, recipe, seed), RunDirectory(runs / name)

@@ -1,7 +1,11 @@
 """Which texts of a pairs file belong together, and which of them are held out.
 
+As a rule a file's bases are what people type, each with the name it was given. Then bases are held out: what training
+never saw must find names of which it saw others, as new titles will have to. Where each text is base and ref in turn,
+as names of one thing are, whole groups are held out instead.
+
 A file names no concepts, so its links, pairs that belong together, must tell: what they connect is one group, whose
-texts are no negatives of each other and stay on one side. Two things would make that one group of everything:
+texts are no negatives of each other. Two things would make that one group of everything:
 
 - a generic text with very many partners ("manager"). It links nothing, is a group of its own and stays in training.
 - chains through neighbouring occupations. A component of very many texts is cut into stars: the text with the most
@@ -12,7 +16,8 @@ texts are no negatives of each other and stay on one side. Two things would make
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _MOST_PARTNERS = 100
@@ -57,6 +62,34 @@ def group_texts(texts: Iterable[str], links: Iterable[tuple[str, str]]) -> TextG
 
 
 def hold_out(rows: Sequence[tuple[str, str]], groups: TextGroups, share: float, seed: int) -> list[bool | None]:
+    """Decide for each row whether it is held out; None where training would see what it asks with.
+
+    Args:
+        rows: base and ref of each pair, case folded.
+        groups: of these texts.
+        share: of the rows to hold out.
+        seed: another seed holds out others.
+    """
+    bases = hold_out_bases(rows, share, seed)
+    return [*bases] if sum(bases) >= share * len(rows) / 2 else hold_out_groups(rows, groups, share, seed)
+
+
+def hold_out_bases(rows: Sequence[tuple[str, str]], share: float, seed: int) -> list[bool]:
+    """Decide for each row whether it is held out, by its base: those that are no ref, in an order that is drawn.
+
+    A base has all of its rows on one side; one with more than there is room for stays in training.
+
+    Args:
+        rows: base and ref of each pair, case folded.
+        share: of the rows to hold out.
+        seed: another seed holds out others.
+    """
+    refs = {ref for _, ref in rows}
+    held_out = _drawn(Counter(base for base, _ in rows if base not in refs), share * len(rows), seed)
+    return [base in held_out for base, _ in rows]
+
+
+def hold_out_groups(rows: Sequence[tuple[str, str]], groups: TextGroups, share: float, seed: int) -> list[bool | None]:
     """Decide for each row whether it is held out; None where its texts would stand on both sides.
 
     Whole groups are held out, in an order that is drawn, while they fit into the share: so a group that is too large
@@ -83,15 +116,21 @@ def hold_out(rows: Sequence[tuple[str, str]], groups: TextGroups, share: float, 
     for one, other in rows:
         if unit[one] == unit[other]:
             sizes[unit[one]] = sizes.get(unit[one], 0) + 1
-    room = share * len(rows)
-    held_out = set()
     kept = {groups.of[text] for text in groups.generic}
-    for name in sorted(sizes.keys() - kept, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest()):
-        if sizes[name] <= room:
-            held_out.add(name)
-            room -= sizes[name]
+    drawn = {name: size for name, size in sizes.items() if name not in kept}
+    held_out = _drawn(drawn, share * len(rows), seed)
     sides = [(unit[one] in held_out, unit[other] in held_out) for one, other in rows]
     return [one if one == other else None for one, other in sides]
+
+
+def _drawn(sizes: Mapping[str, int], room: float, seed: int) -> set[str]:
+    """Draw names while their sizes fit into the room."""
+    drawn = set()
+    for name in sorted(sizes, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest()):
+        if sizes[name] <= room:
+            drawn.add(name)
+            room -= sizes[name]
+    return drawn
 
 
 def _components(partners: dict[str, set[str]]) -> Iterator[list[str]]:

@@ -303,7 +303,7 @@ def test_pairs_of_a_file_are_read_again(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     lines = [f"{c.preferred_label},{c.labels[1]},0.75" for c in vacancies().concepts]
     path.write_text("\n".join(["base,ref,similarity", *lines]), encoding="utf-8")
-    found = held_out_again(tuned_on(str(path), read_pairs(path, seed=2), 2)).queries
+    found = held_out_again(tuned_on(str(path), read_pairs(path, seed=2), 2, held_out_share=None)).queries
     assert found is not None
     assert set(found.queries) <= {c.preferred_label for c in vacancies().concepts}
 

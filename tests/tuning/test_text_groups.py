@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsearch.tuning import text_groups
-from jobsearch.tuning.text_groups import group_texts, hold_out
+from jobsearch.tuning.text_groups import group_texts, hold_out, hold_out_bases, hold_out_groups
 
 Rows = list[tuple[str, str]]
 
@@ -47,13 +47,13 @@ def test_long_chains_are_cut_into_stars() -> None:
 def test_whole_groups_are_held_out_up_to_the_share() -> None:
     rows = [(f"g{n}", f"g{n} {m}") for n in range(20) for m in range(5)]  # 20 groups of 5 rows
     groups = group_texts([text for row in rows for text in row], rows)
-    held = hold_out(rows, groups, 0.2, 0)
+    held = hold_out_groups(rows, groups, 0.2, 0)
     assert sum(side is True for side in held) == 20
     assert None not in held
     assert all(len({held[5 * n + m] for m in range(5)}) == 1 for n in range(20))
-    assert held == hold_out(rows, groups, 0.2, 0)
-    assert held != hold_out(rows, groups, 0.2, 1)
-    assert not any(hold_out(rows, groups, 0, 0))
+    assert held == hold_out_groups(rows, groups, 0.2, 0)
+    assert held != hold_out_groups(rows, groups, 0.2, 1)
+    assert not any(hold_out_groups(rows, groups, 0, 0))
 
 
 def test_a_group_that_is_too_large_stays_in_training() -> None:
@@ -67,7 +67,7 @@ def test_a_text_without_links_goes_with_what_it_is_compared_with() -> None:
     linked = [(f"g{n}", f"g{n} x") for n in range(10)]
     loose = [(f"g{n}", f"loose {n}") for n in range(10)] + [(f"other {n}", f"g{n} x") for n in range(10)]
     groups = group_texts([text for row in linked + loose for text in row], linked)
-    held = hold_out(linked + loose, groups, 0.3, 0)
+    held = hold_out_groups(linked + loose, groups, 0.3, 0)
     assert None not in held
     assert sum(side is True for side in held) == 9
     assert held[:10] == held[10:20] == held[20:]
@@ -77,9 +77,36 @@ def test_generic_texts_stay_in_training_and_their_rows_across_are_left_out() -> 
     links = [("manager", f"title {n:03}") for n in range(150)]
     rows = links + [(f"title {n:03}", f"name {n:03}") for n in range(150)]
     groups = group_texts([text for row in rows for text in row], rows)
-    held = hold_out(rows, groups, 0.2, 0)
+    held = hold_out_groups(rows, groups, 0.2, 0)
     assert held.count(True) == held.count(None) == 60  # each title that is held out loses its row with "manager"
     assert True not in held[:150]
+
+
+def test_titles_are_held_out_of_names_that_others_have_too() -> None:
+    rows = [(f"title {n}", f"name {n % 7}") for n in range(70)]
+    groups = group_texts([text for row in rows for text in row], rows)
+    held = hold_out(rows, groups, 0.2, 0)
+    assert held.count(True) == 14
+    assert held == hold_out(rows, groups, 0.2, 0) == hold_out_bases(rows, 0.2, 0)
+    assert held != hold_out(rows, groups, 0.2, 1)
+    # All rows of a title are on its side: what it is like, and what it is not.
+    twice = rows + [(title, "something else") for title, _ in rows]
+    assert hold_out(twice, groups, 0.2, 0) == 2 * held
+
+
+def test_where_each_text_is_a_ref_too_groups_are_held_out() -> None:
+    rows = [pair for n in range(30) for pair in ((f"a{n}", f"b{n}"), (f"b{n}", f"a{n}"))]
+    groups = group_texts([text for row in rows for text in row], rows)
+    assert hold_out_bases(rows, 0.2, 0) == [False] * 60
+    assert hold_out(rows, groups, 0.2, 0) == hold_out_groups(rows, groups, 0.2, 0)
+    assert hold_out(rows, groups, 0.2, 0).count(True) == 12
+
+
+def test_a_title_with_more_rows_than_there_is_room_for_stays_in_training() -> None:
+    rows = [("big", f"name {n}") for n in range(80)] + [(f"title {n}", f"name {n}") for n in range(20)]
+    for seed in range(5):
+        held = hold_out_bases(rows, 0.1, seed)
+        assert (held.count(True), held[:80]) == (10, [False] * 80)
 
 
 TEXTS = st.sampled_from([f"t{n}" for n in range(12)])
@@ -96,7 +123,7 @@ def test_no_text_is_on_both_sides(
     try:
         rows: Rows = [(one, other) for one, other, _ in drawn]
         groups = group_texts([text for row in rows for text in row], [(a, b) for a, b, linked in drawn if linked])
-        held = hold_out(rows, groups, share, seed)
+        held = hold_out_groups(rows, groups, share, seed)
     finally:
         text_groups._MOST_PARTNERS, text_groups._MOST_TEXTS = before
     sides = [
@@ -104,6 +131,10 @@ def test_no_text_is_on_both_sides(
     ]
     assert not sides[0] & sides[1]
     assert set(groups.of) == {text for row in rows for text in row}
+    bases = hold_out_bases(rows, share, seed)
+    seen = {text for row, side in zip(rows, bases, strict=True) if not side for text in row}
+    assert not seen & {base for (base, _), side in zip(rows, bases, strict=True) if side}
+    assert sum(bases) <= share * len(rows)
     # A group never stands on both sides, and a link inside a group is never left out.
     assert not {groups.of[text] for text in sides[0]} & {groups.of[text] for text in sides[1]}
     for row, side in zip(rows, held, strict=True):

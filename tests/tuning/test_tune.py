@@ -417,7 +417,7 @@ def test_ctrl_c_keeps_the_best_so_far(start: Start) -> None:
             raise KeyboardInterrupt
 
     told: list[str] = []
-    tuned = start(on_validation=stop, tell=told.append, steps=60)
+    tuned = start(on_validation=stop, tell=told.append, steps=60, epochs=0)
     assert told == ["Interrupted at step 6 of 60; the best so far is of step 6."]
     assert (tuned.record["ending"], tuned.record["steps"], tuned.record["best_step"]) == ("interrupted", 6, 6)
     assert tuned.gate.difference > 0
