@@ -153,10 +153,13 @@ def tune(
     general = general_check(Path(sts_path) if sts_path else None)
     with show_progress() as progress:
         progress("reading pairs", 0, 0)
+        data_options: dict[str, Any] = {"languages": list(languages)}
         if pairs_path:
             from jobsearch.tuning.pairs_file import read_pairs
 
             pairs, source = read_pairs(Path(pairs_path), validation=validation, seed=seed), pairs_path
+            pairs, among = _among_labels(pairs, taxonomy_name)
+            data_options |= among
             spoken: tuple[str, ...] = ("en",)
         else:
             from jobsearch.taxonomy.library import active_name, find_taxonomy
@@ -191,7 +194,7 @@ def tune(
             models=models_directory(),
             general=general,
             data_source=source,
-            data_options={"held_out_share": validation, "languages": list(languages)},
+            data_options={**data_options, "held_out_share": validation},
             teacher=teacher,
             seed=seed,
             force=force,
@@ -237,6 +240,26 @@ def _base_in_use(case: Case | None) -> tuple[str, Case | None]:
                 say(f"Beginning with {used!r}, the encoder of the index in use; --base names another.")
             return used, its_case
     return BASE_NAME, case
+
+
+def _among_labels(pairs: PairSet, taxonomy_name: str | None) -> tuple[PairSet, dict[str, str]]:
+    """Return the pairs with the labels of a taxonomy that knows their names, and what the record says of it."""
+    from jobsearch.errors import TaxonomyError
+    from jobsearch.taxonomy.library import active_name, find_taxonomy
+    from jobsearch.tuning.known_names import among_labels
+
+    name = taxonomy_name or active_name()
+    try:
+        taxonomy = find_taxonomy(name)
+    except TaxonomyError:
+        if taxonomy_name:
+            raise
+        return pairs, {}  # pairs need none
+    found = among_labels(pairs, taxonomy)
+    if not found.labels:
+        return pairs, {}
+    say(f"Most names in it are labels of {name}: held-out titles are looked for among all of those.")
+    return found, {"among": name}
 
 
 def _fitted(recipe: Recipe, pairs: PairSet, asked: list[str]) -> Recipe:

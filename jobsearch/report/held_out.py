@@ -55,6 +55,7 @@ def held_out_again(record: Mapping[str, Any], progress: Progress = silent) -> He
 def _pairs(record: Mapping[str, Any], progress: Progress) -> Any:
     from jobsearch.taxonomy.library import find_taxonomy
     from jobsearch.tuning.data import recipe_pairs
+    from jobsearch.tuning.known_names import among_labels
     from jobsearch.tuning.pairs_file import read_pairs
     from jobsearch.tuning.recipes import Recipe
 
@@ -63,7 +64,8 @@ def _pairs(record: Mapping[str, Any], progress: Progress) -> Any:
     source, share, languages = data["source"], data.get("held_out_share", 0.1), tuple(data.get("languages", ()))
     recipe = Recipe(**record["recipe"])
     if Path(source).is_file():
-        return read_pairs(Path(source), validation=share, seed=seed)
+        pairs = read_pairs(Path(source), validation=share, seed=seed)
+        return among_labels(pairs, find_taxonomy(data["among"])) if "among" in data else pairs
     return recipe_pairs(
         find_taxonomy(source), recipe, languages=languages, validation=share, seed=seed, progress=progress
     )

@@ -47,6 +47,8 @@ class PairSet:
         seed: what the draw depended on.
         repeated: rows of a file that say again what an earlier one says; they are kept.
         left_out: rows of a file that would have asked with what training sees.
+        labels: what else held-out texts are to be told from: labels of a taxonomy, with their concepts, which pairs of
+            the same concept have for groups.
     """
 
     training: tuple[Pair, ...]
@@ -54,6 +56,7 @@ class PairSet:
     seed: int
     repeated: int = 0
     left_out: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of pairs by side and source."""
@@ -64,12 +67,14 @@ class PairSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over all pairs, their order and their sides; computed at each call."""
+        """SHA-256 (hex) over all pairs, their order, sides and labels; computed at each call."""
         found = hashlib.sha256()
         for pairs in (self.training, self.validation):
             for pair in pairs:
                 found.update(json.dumps(astuple(pair)).encode())
             found.update(b"\n")
+        if self.labels:
+            found.update(json.dumps(self.labels).encode())
         return found.hexdigest()
 
 

@@ -51,7 +51,8 @@ def held_out_set(pairs: PairSet, *, seed: int, everything: bool) -> RetrievalSet
     Args:
         pairs: training and held-out pairs.
         seed: of the draw.
-        everything: rank against all labels of the pairs, as the gate does; else against a few thousand.
+        everything: rank against all texts of the pairs and all of their labels, as the gate does; else against a few
+            thousand.
 
     Raises:
         TuningError: no held-out pair names one thing on both sides.
@@ -68,7 +69,8 @@ def held_out_set(pairs: PairSet, *, seed: int, everything: bool) -> RetrievalSet
     typed = {query.casefold() for query in queries}  # an encoder that lowers case sees no difference
     own = {p.ref: p.ref_group for p in asked if p.ref.casefold() not in typed}
     training = (p for p in pairs.training if p.source != "description")
-    others = {p.ref: p.ref_group for p in training if p.ref.casefold() not in typed}
+    there = (*pairs.labels, *((p.ref, p.ref_group) for p in training))
+    others = {text: group for text, group in there if text.casefold() not in typed}
     if not everything and len(others) > _DISTRACTORS:
         others = dict(draw.sample(sorted(others.items()), _DISTRACTORS))
     return _retrieval_set("held-out concepts", queries, {**others, **own})

@@ -1,6 +1,6 @@
 """What pairs of one's own bring, on top of the encoder that is shipped and on top of the base.
 
-    python tests/benchmarks/own_pairs.py TITLES.csv [--taxonomy NAME] [--sizes 300 2000 8000] [--test 3000]
+    python tests/benchmarks/own_pairs.py TITLES.csv [--taxonomy NAME] [--sizes 300 2000 8000] [--bases use-jobs use]
 
 TITLES has the columns vacancyTitle and conceptUri; the taxonomy holds the concepts. So many titles are paired with the
 preferred label of their concept, as somebody would who has coded that many; `jobsearch tune --pairs` does the rest.
@@ -27,23 +27,22 @@ from jobsearch.evaluation.retrieval import RetrievalResult, RetrievalSet, evalua
 from jobsearch.evaluation.retrieval_files import read_titles
 from jobsearch.taxonomy.library import find_taxonomy
 
-BASES = ("use-jobs", "use")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("titles", type=Path)
     parser.add_argument("--taxonomy")
     parser.add_argument("--sizes", type=int, nargs="+", default=[300, 2000, 8000])
+    parser.add_argument("--bases", nargs="+", default=["use-jobs", "use"])
     parser.add_argument("--test", type=int, default=3000)
     arguments = parser.parse_args()
     taxonomy = find_taxonomy(arguments.taxonomy)
     every = read_titles(arguments.titles, taxonomy)
     order = random.Random(0).sample(range(len(every.queries)), len(every.queries))
     test, rest = order[: arguments.test], order[arguments.test :]
-    measured = {base: measure(every, test, base) for base in BASES}
+    measured = {base: measure(every, test, base) for base in arguments.bases}
     print(f"{'base':<9} {'pairs':>6} {'MRR':>7} {'R@10':>7} {'MRR less base':>15}  95 %{'':<16} held-out, gate")
-    for base in BASES:
+    for base in arguments.bases:
         print(f"{base:<9} {0:>6} {_figures(measured[base])}", flush=True)
         for size in arguments.sizes:
             pairs = [
