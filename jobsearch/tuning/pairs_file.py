@@ -20,6 +20,7 @@ from jobsearch.tuning.text_groups import group_texts, hold_out
 from jobsearch.utf8 import read
 
 COLUMNS = ("base", "ref", "similarity")
+OWN = "file"  # the source of all pairs of a file
 FEWEST_ROWS = 20  # two batches of the tutorial's and something to validate on
 # Whether an encoder got better shows on a few hundred pairs; a third of a small file is all that training can spare.
 _ENOUGH_TO_TELL = 400
@@ -97,7 +98,7 @@ def read_pairs(path: Path, *, validation: float | None = None, seed: int = 0) ->
         share = held_out_share(len(rows)) if validation is None else validation
         sides = hold_out(keys, groups, share, seed)
     pairs = [
-        Pair(row.base, row.ref, row.similarity, groups.of[base], groups.of[ref], source="file")
+        Pair(row.base, row.ref, row.similarity, groups.of[base], groups.of[ref], source=OWN)
         for row, (base, ref) in zip(both, keys, strict=True)
     ]
     return PairSet(

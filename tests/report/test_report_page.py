@@ -18,6 +18,8 @@ from jobsearch.evaluation.retrieval import evaluate_retrieval
 from jobsearch.evaluation.sts import evaluate_sts
 from jobsearch.report.held_out import HeldOut
 from jobsearch.report.make import Report, make_report
+from jobsearch.report.markup import Html
+from jobsearch.report.origins import training
 from jobsearch.tuning.recipes import find_recipe
 
 CSS = (Path(jobsearch.report.__file__).parent / "page.css").read_text(encoding="utf-8")
@@ -172,6 +174,14 @@ def test_the_chosen_checkpoint_and_share_are_told(page: Page) -> None:
     assert head == ["share of tuned weights", "held-out MRR", "sentences", "holds", "kept"]
     assert shares == [["0.7", "0.4700", "0.8900", "yes", "chosen"], ["1", "0.5200", "0.8000", "no", ""]]
     assert ["chosen checkpoint", "step 200"] in page.table("lineage", "How it was made")
+
+
+def test_how_the_share_of_own_pairs_is_chosen() -> None:
+    gate = {"general_check": "sentences"}
+    taxonomys = {"gate": gate, "tried": [], "share": 1, "data": {"counts": {"validation": {"name": 9, "file": 1}}}}
+    own = taxonomys | {"data": {"counts": {"validation": {"file": 10}}}}
+    assert "the one of them with the highest general ability is chosen" in training(taxonomys, Html("")).content
+    assert "the one with the highest held-out MRR is chosen" in training(own, Html("")).content
 
 
 def test_data_lineage_and_recipe(page: Page) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,16 @@ STEADILY_BEHIND = (0.8125, 0.8125, 0.3125, 0.3125)
 Ranks = tuple[float, float, float, float]
 
 
+def measured(values: list[tuple[Ranks, float, bool]]) -> Callable[[float], tuple[Tried, np.ndarray]]:
+    """Return what measures the shares .2, .5 and 1 so."""
+
+    def measure(share: float) -> tuple[Tried, np.ndarray]:
+        ranks, general, holds = values[(0.2, 0.5, 1.0).index(share)]
+        return Tried(share, float(np.mean(ranks)), general, holds), np.array(ranks)
+
+    return measure
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -61,15 +73,24 @@ Ranks = tuple[float, float, float, float]
 )
 def test_the_choice(values: list[tuple[Ranks, float, bool]], expected: float) -> None:
     shares = (0.2, 0.5, 1.0)
-
-    def measure(share: float) -> tuple[Tried, np.ndarray]:
-        ranks, general, holds = values[shares.index(share)]
-        return Tried(share, float(np.mean(ranks)), general, holds), np.array(ranks)
-
-    chosen, tried = choose_share(shares, measure)
+    chosen, tried = choose_share(shares, measured(values))
     assert chosen.share == expected
     assert [one.share for one in tried] == list(shares)
     assert chosen in tried
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([(NEAR, 0.90, True), (BEST, 0.89, True), (FAR, 0.99, True)], 0.5),
+        ([(NEAR, 0.90, True), (BEST, 0.89, False), (FAR, 0.99, True)], 0.2),
+        ([(BEST, 0.90, True), (BEST, 0.91, True), (FAR, 0.99, True)], 0.5),
+        ([(FAR, 0.86, False), (NEAR, 0.85, False), (BEST, 0.70, False)], 0.2),
+    ],
+)
+def test_without_caution_what_finds_most_and_holds(values: list[tuple[Ranks, float, bool]], expected: float) -> None:
+    chosen, _ = choose_share((0.2, 0.5, 1.0), measured(values), cautious=False)
+    assert chosen.share == expected
 
 
 @pytest.mark.parametrize("holds", [True, False])
