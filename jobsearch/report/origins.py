@@ -61,11 +61,12 @@ def training(record: Mapping[str, Any], curves: Html) -> Section:
         ]
         for one in record["tried"]
     ]
-    caption = "Base and tuned weights are mixed. Of the shares whose general ability holds, " + (
-        "the one with the highest held-out MRR is chosen."
-        if {*record["data"].get("counts", {}).get("validation", ())} == {OWN}
-        else "those are candidates whose held-out MRR is not surely below the best; the one of them with the highest "
-        "general ability is chosen."
+    own = {*record["data"].get("counts", {}).get("validation", ())} == {OWN}
+    caption = (
+        "Base and tuned weights are mixed. Of the shares whose general ability holds, those are candidates whose "
+        "held-out MRR is not surely below the best; "
+        + ("the largest of them" if own else "the one of them with the highest general ability")
+        + " is chosen."
     )
     shares = table(caption, ["share of tuned weights", "held-out MRR", gate["general_check"], "holds", "kept"], rows)
     return Section("training", "Training", joined([curves or paragraph("The record holds no curves."), shares]))

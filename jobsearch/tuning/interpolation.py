@@ -55,13 +55,13 @@ def choose_share(
     Cautious: among those that hold general ability, all that validation cannot tell from the best are candidates:
     their MRR is not surely lower, by the paired difference over the queries at the one-sided level of 5 %. Of these
     the one with the highest general score is chosen (in the spirit of the one-standard-error rule of Breiman et al.
-    1984, "Classification and Regression Trees", section 3.4.3). Else the one with the highest MRR among those that
-    hold. If none holds, the one with the highest general score is chosen, since that is what they lack.
+    1984, "Classification and Regression Trees", section 3.4.3). Else the largest of these candidates is chosen. If
+    none holds, the one with the highest general score is chosen, since that is what they lack.
 
     Args:
         shares: what to try, at least one.
         measure: measures a share, and gives each query's reciprocal rank (queries,).
-        cautious: whether general ability comes before what validation is not sure of. Of few queries it is sure of
+        cautious: whether general ability comes before what validation is not sure of. Few queries make it sure of
             nothing, so that most of what own pairs teach would be given away.
 
     Returns:
@@ -73,9 +73,9 @@ def choose_share(
     candidates = tried
     if holding:
         _, best = max(holding, key=lambda pair: pair[0].mrr)
-        if not cautious:
-            return max((one for one, _ in holding), key=lambda one: (one.mrr, one.general)), tried
         candidates = [one for one, own in holding if _alike(own, best)]
+        if not cautious:
+            return max(candidates, key=lambda one: one.share), tried
     return max(candidates, key=lambda one: (one.general, one.mrr)), tried
 
 

@@ -181,7 +181,7 @@ def test_how_the_share_of_own_pairs_is_chosen() -> None:
     taxonomys = {"gate": gate, "tried": [], "share": 1, "data": {"counts": {"validation": {"name": 9, "file": 1}}}}
     own = taxonomys | {"data": {"counts": {"validation": {"file": 10}}}}
     assert "the one of them with the highest general ability is chosen" in training(taxonomys, Html("")).content
-    assert "the one with the highest held-out MRR is chosen" in training(own, Html("")).content
+    assert "the largest of them is chosen" in training(own, Html("")).content
 
 
 def test_data_lineage_and_recipe(page: Page) -> None:

@@ -82,13 +82,16 @@ def test_the_choice(values: list[tuple[Ranks, float, bool]], expected: float) ->
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([(NEAR, 0.90, True), (BEST, 0.89, True), (FAR, 0.99, True)], 0.5),
-        ([(NEAR, 0.90, True), (BEST, 0.89, False), (FAR, 0.99, True)], 0.2),
-        ([(BEST, 0.90, True), (BEST, 0.91, True), (FAR, 0.99, True)], 0.5),
+        ([(BEST, 0.90, True), (NEAR, 0.89, True), (FAR, 0.99, True)], 0.5),
+        ([(FAR, 0.90, True), (BEST, 0.89, True), (NEAR, 0.88, True)], 1.0),
+        ([(NEAR, 0.90, True), (BEST, 0.89, True), (STEADILY_BEHIND, 0.99, True)], 0.5),
+        ([(NEAR, 0.90, True), (BEST, 0.89, False), (FAR, 0.99, False)], 0.2),
         ([(FAR, 0.86, False), (NEAR, 0.85, False), (BEST, 0.70, False)], 0.2),
     ],
 )
-def test_without_caution_what_finds_most_and_holds(values: list[tuple[Ranks, float, bool]], expected: float) -> None:
+def test_without_caution_the_largest_that_is_not_surely_worse(
+    values: list[tuple[Ranks, float, bool]], expected: float
+) -> None:
     chosen, _ = choose_share((0.2, 0.5, 1.0), measured(values), cautious=False)
     assert chosen.share == expected
 
