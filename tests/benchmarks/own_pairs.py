@@ -1,6 +1,6 @@
-"""What pairs of one's own bring, on top of the encoder that is shipped and on top of the base.
+"""What pairs of one's own bring, on top of the encoder that is shipped, or of others.
 
-    python tests/benchmarks/own_pairs.py TITLES.csv [--taxonomy NAME] [--sizes 300 2000 8000] [--bases use-jobs use]
+    python tests/benchmarks/own_pairs.py TITLES.csv [--taxonomy NAME] [--sizes 300 2000 8000] [--bases use-jobs]
 
 TITLES has the columns vacancyTitle and conceptUri; the taxonomy holds the concepts. So many titles are paired with the
 preferred label of their concept, as somebody would who has coded that many; `jobsearch tune --pairs` does the rest.
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("titles", type=Path)
     parser.add_argument("--taxonomy")
     parser.add_argument("--sizes", type=int, nargs="+", default=[300, 2000, 8000])
-    parser.add_argument("--bases", nargs="+", default=["use-jobs", "use"])
+    parser.add_argument("--bases", nargs="+", default=["use-jobs"])
     parser.add_argument("--test", type=int, default=3000)
     arguments = parser.parse_args()
     taxonomy = find_taxonomy(arguments.taxonomy)
