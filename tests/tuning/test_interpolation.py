@@ -89,9 +89,7 @@ def test_the_choice(values: list[tuple[Ranks, float, bool]], expected: float) ->
         ([(FAR, 0.86, False), (NEAR, 0.85, False), (BEST, 0.70, False)], 0.2),
     ],
 )
-def test_without_caution_the_largest_not_surely_worse(
-    values: list[tuple[Ranks, float, bool]], expected: float
-) -> None:
+def test_without_caution_the_largest_not_surely_worse(values: list[tuple[Ranks, float, bool]], expected: float) -> None:
     chosen, _ = choose_share((0.2, 0.5, 1.0), measured(values), cautious=False)
     assert chosen.share == expected
 
