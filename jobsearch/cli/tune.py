@@ -173,7 +173,9 @@ def tune(
             )
         recipe = _fitted(recipe, pairs, [name for name, value in overrides.items() if value is not None])
         if base is None:
-            base, case = _base_in_use(case) if pairs_path and recipe.loss == "contrastive" else (BASE_NAME, case)
+            base = BASE_NAME
+            if pairs_path and recipe.loss == "contrastive":
+                base, case = _base_in_use(taxonomy_name, case)
         if case is None and (base == BASE_NAME or "://" in base):
             case = default_case(spoken)
         encoder = find_weights(base, case)
@@ -220,8 +222,8 @@ def tune(
     return 0
 
 
-def _base_in_use(case: Case | None) -> tuple[str, Case | None]:
-    """Return the encoder that searches use, and its case, if it can be trained, else the base.
+def _base_in_use(taxonomy_name: str | None, case: Case | None) -> tuple[str, Case | None]:
+    """Return the encoder that searches of a taxonomy use, and its case, if it can be trained, else the base.
 
     Who has pairs of their own wants what is in use to get better; who tunes on a taxonomy makes an encoder of it.
     """
@@ -233,11 +235,12 @@ def _base_in_use(case: Case | None) -> tuple[str, Case | None]:
     from jobsearch.taxonomy.library import active_name, find_taxonomy
 
     with contextlib.suppress(IndexingError, EncoderError, TaxonomyError):
-        _, used, its_case = as_before(active_name(), None, None, case)
-        used = used or default_encoder(find_taxonomy(active_name()).languages)
+        name = taxonomy_name or active_name()
+        _, used, its_case = as_before(name, None, None, case)
+        used = used or default_encoder(find_taxonomy(name).languages)
         if isinstance(find_weights(used), WeightSet):  # others cannot be trained, or not as this one
             if used != BASE_NAME:
-                say(f"Beginning with {used!r}, the encoder of the index in use; --base names another.")
+                say(f"Beginning with {used!r}, which searches use; --base names another.")
             return used, its_case
     return BASE_NAME, case
 

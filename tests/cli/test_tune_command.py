@@ -104,7 +104,7 @@ def test_own_pairs_go_on_from_the_encoder_in_use(home: Path, cli: Cli, tmp_path:
     assert cli(home, "index", "build").code == 0
     own = ("tune", "--pairs", str(pairs), "--force", "--json")
     done = cli(home, *own)
-    assert "Beginning with 'use-jobs', the encoder of the index in use; --base names another.\n" in done.err
+    assert "Beginning with 'use-jobs', which searches use; --base names another.\n" in done.err
     assert " steps; --steps asks for more.\n" in done.err
     told = json.loads(done.out)
     assert (told["base"]["name"], told["best_step"] > 0) == ("use-jobs", True)
