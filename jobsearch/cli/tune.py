@@ -116,7 +116,7 @@ def tune(
     \b
     Examples:
       jobsearch tune --rebuild
-      jobsearch tune --pairs my_pairs.csv --name mine --steps 200
+      jobsearch tune --pairs my_pairs.csv --name mine --rebuild
       jobsearch tune --teacher teacher.safetensors --rebuild
     """
     from pathlib import Path
