@@ -12,7 +12,9 @@ from jobsearch.cli.building import build, build_options
 from jobsearch.cli.common import json_option, languages_option, print_json, say, show_progress
 
 if TYPE_CHECKING:
+    from jobsearch.encoder.protocol import Encoder
     from jobsearch.encoder.text import Case
+    from jobsearch.encoder.weights import WeightSet
     from jobsearch.tuning.pairs import PairSet
     from jobsearch.tuning.recipes import Recipe
     from jobsearch.tuning.tune import Tuned
@@ -172,13 +174,14 @@ def tune(
                 taxonomy, recipe, languages=languages, validation=validation, seed=seed, progress=progress
             )
         recipe = _fitted(recipe, pairs, [name for name, value in overrides.items() if value is not None])
-        if base is None:
-            base = BASE_NAME
-            if pairs_path and recipe.loss == "contrastive":
-                base, case = _base_in_use(taxonomy_name, case)
-        if case is None and (base == BASE_NAME or "://" in base):
-            case = default_case(spoken)
-        encoder = find_weights(base, case)
+        encoder: WeightSet | Encoder | None = None
+        if base is None and pairs_path and recipe.loss == "contrastive":
+            encoder = _weights_in_use(taxonomy_name, case)
+        if encoder is None:
+            base = base or BASE_NAME
+            if case is None and (base == BASE_NAME or "://" in base):
+                case = default_case(spoken)
+            encoder = find_weights(base, case)
         if not distribution.is_chief:
             train_along(
                 encoder, pairs, recipe, distribution=distribution, teacher=teacher, seed=seed, progress=progress
@@ -222,8 +225,8 @@ def tune(
     return 0
 
 
-def _base_in_use(taxonomy_name: str | None, case: Case | None) -> tuple[str, Case | None]:
-    """Return the encoder that searches of a taxonomy use, and its case, if it can be trained, else the base.
+def _weights_in_use(taxonomy_name: str | None, case: Case | None) -> WeightSet | None:
+    """Return the weights that searches of a taxonomy use, if they can be trained and their case is known.
 
     Who has pairs of their own wants what is in use to get better; who tunes on a taxonomy makes an encoder of it.
     """
@@ -236,13 +239,16 @@ def _base_in_use(taxonomy_name: str | None, case: Case | None) -> tuple[str, Cas
 
     with contextlib.suppress(IndexingError, EncoderError, TaxonomyError):
         name = taxonomy_name or active_name()
-        _, used, its_case = as_before(name, None, None, case)
+        _, used, case = as_before(name, None, None, case)
         used = used or default_encoder(find_taxonomy(name).languages)
-        if isinstance(find_weights(used), WeightSet):  # others cannot be trained, or not as this one
+        if used == BASE_NAME and case is None:
+            return None  # what its case is to be depends on the pairs
+        found = find_weights(used, case)
+        if isinstance(found, WeightSet):  # others cannot be trained, or not as this one
             if used != BASE_NAME:
                 say(f"Beginning with {used!r}, which searches use; --base names another.")
-            return used, its_case
-    return BASE_NAME, case
+            return found
+    return None
 
 
 def _among_labels(pairs: PairSet, taxonomy_name: str | None) -> tuple[PairSet, dict[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobsearch.report.lineage import Subject
 from jobsearch.report.markup import Html, Section, joined, pairs, paragraph, table, tag
-from jobsearch.tuning.pairs_file import OWN
+from jobsearch.tuning.pairs_file import of_a_file
 
 _WORDS = (
     ("encoder", "a network that turns a text into a list of numbers, its embedding; texts alike lie close together"),
@@ -61,12 +61,11 @@ def training(record: Mapping[str, Any], curves: Html) -> Section:
         ]
         for one in record["tried"]
     ]
-    own = {*record["data"].get("counts", {}).get("validation", ())} == {OWN}
+    own = of_a_file(record["data"].get("counts", {}))
+    chosen = "largest of them" if own else "one of them with the highest general ability"
     caption = (
         "Base and tuned weights are mixed. Of the shares whose general ability holds, those are candidates whose "
-        "held-out MRR is not surely below the best; "
-        + ("the largest of them" if own else "the one of them with the highest general ability")
-        + " is chosen."
+        f"held-out MRR is not surely below the best; the {chosen} is chosen."
     )
     shares = table(caption, ["share of tuned weights", "held-out MRR", gate["general_check"], "holds", "kept"], rows)
     return Section("training", "Training", joined([curves or paragraph("The record holds no curves."), shares]))

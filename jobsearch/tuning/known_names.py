@@ -25,10 +25,9 @@ def among_labels(pairs: PairSet, taxonomy: Taxonomy) -> PairSet:
         taxonomy: what an index is to be built of.
     """
     owner: dict[str, str] = {}
-    for first in (True, False):  # what one concept is called by preference, others may be called too
-        for concept, label, preferred in taxonomy.labels():
-            if preferred is first:
-                owner.setdefault(label.casefold(), concept.uri)
+    # What one concept is called by preference, others may be called too: preferred labels come first.
+    for concept, label, _ in sorted(taxonomy.labels(), key=lambda found: not found[2]):
+        owner.setdefault(label.casefold(), concept.uri)
     together = [p for p in (*pairs.training, *pairs.validation) if p.similarity >= BELONGS_TOGETHER]
     names = {pair.ref.casefold(): pair.ref_group for pair in together}
     known = {name: owner[name] for name in names if name in owner}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +20,18 @@ from jobsearch.tuning.text_groups import group_texts, hold_out
 from jobsearch.utf8 import read
 
 COLUMNS = ("base", "ref", "similarity")
-OWN = "file"  # the source of all pairs of a file
+_OWN = "file"  # the source of all pairs of a file
 FEWEST_ROWS = 20  # two batches of the tutorial's and something to validate on
 # Whether an encoder got better shows on a few hundred pairs; a third of a small file is all that training can spare.
 _ENOUGH_TO_TELL = 400
 _LEAST_SHARE, _MOST_SHARE = 0.1, 1 / 3
 _BELONGS_TOGETHER = 0.7  # pairs of at least this similarity link texts; the tutorial's "other name" is 0.7468
 _GRADES = "1 for the same meaning, 0.7468 for another name, 0.5 for what is unrelated"
+
+
+def of_a_file(counts: Mapping[str, Mapping[str, int]]) -> bool:
+    """Tell whether held-out pairs are those of a file, by `PairSet.counts` or what a record says of them."""
+    return {*counts.get("validation", ())} == {_OWN}
 
 
 def validation_path(path: Path) -> Path:
@@ -98,7 +103,7 @@ def read_pairs(path: Path, *, validation: float | None = None, seed: int = 0) ->
         share = held_out_share(len(rows)) if validation is None else validation
         sides = hold_out(keys, groups, share, seed)
     pairs = [
-        Pair(row.base, row.ref, row.similarity, groups.of[base], groups.of[ref], source=OWN)
+        Pair(row.base, row.ref, row.similarity, groups.of[base], groups.of[ref], source=_OWN)
         for row, (base, ref) in zip(both, keys, strict=True)
     ]
     return PairSet(

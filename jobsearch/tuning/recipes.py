@@ -159,7 +159,7 @@ DEFAULT = Recipe(
     loss="contrastive",
     batch=512,
     steps=200,
-    # A taxonomy is never passed ten times in 200 steps; few pairs of one's own are, and after five are known by heart.
+    # A taxonomy is never passed ten times in 200 steps; few pairs of one's own are, and more only learns them by heart.
     epochs=10,
     learning_rate=4e-4,
     scale=24.0,

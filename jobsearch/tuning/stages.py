@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from jobsearch.tuning.batches import Batches, Source
 from jobsearch.tuning.checkpoint import RunDirectory
 from jobsearch.tuning.distribution import ONE, Distribution
 from jobsearch.tuning.joint import Joint, joint_digest
-from jobsearch.tuning.pairs import PairSet
+from jobsearch.tuning.pairs import Pair, PairSet
 from jobsearch.tuning.recipes import TAUGHT, Recipe
 from jobsearch.tuning.student import Arrays, Student, assign, values_of
 from jobsearch.tuning.teacher import Lessons, Teacher
@@ -57,9 +57,7 @@ def plan_stages(
     """
     stages = []
     # What decides is what was held out: the teacher's texts must not hold it either.
-    seen = {text for pair in pairs.training for text in (pair.base, pair.ref)}
-    held_out = {text for pair in pairs.validation for text in (pair.base, pair.ref)} - seen
-    shown = None if teacher is None else teacher.without(held_out)
+    shown = None if teacher is None else teacher.without(_texts(pairs.validation) - _texts(pairs.training))
     if shown is not None and recipe.loss == "joint":
         source, run = Joint(shown, pairs, recipe, seed), RunDirectory(runs / name)
         return [Stage("training", recipe, source, joint_digest(shown, pairs), 1.0, run)]
@@ -75,6 +73,10 @@ def plan_stages(
     if not stages:
         raise TuningError(f"recipe {recipe.name!r} needs a teacher; make one with `jobsearch pairs --teacher MODEL`")
     return [stage for stage in stages if stage.weight]
+
+
+def _texts(pairs: Iterable[Pair]) -> set[str]:
+    return {text for pair in pairs for text in (pair.base, pair.ref)}
 
 
 def train_stages(

@@ -31,7 +31,7 @@ from jobsearch.tuning.gate import Gate, decide
 from jobsearch.tuning.interpolation import SHARES, Tried, choose_share, interpolate
 from jobsearch.tuning.models import CARD, RECORD, REJECTED, without_histories
 from jobsearch.tuning.pairs import PairSet
-from jobsearch.tuning.pairs_file import OWN
+from jobsearch.tuning.pairs_file import of_a_file
 from jobsearch.tuning.recipes import Recipe
 from jobsearch.tuning.stages import TENSORBOARD, Stage, mean_weights, plan_stages, teacher_record, train_stages
 from jobsearch.tuning.student import Arrays, Student, assign, make_student, no_savedmodel, values_of
@@ -142,7 +142,7 @@ def tune(
         tried = Tried(share, float(reciprocal.mean()), score, score >= general_base - general.tolerance)
         return tried, reciprocal
 
-    chosen, tried = choose_share(shares, measure, cautious=any(pair.source != OWN for pair in pairs.validation))
+    chosen, tried = choose_share(shares, measure, cautious=not of_a_file(pairs.counts()))
     set_share(chosen.share)
     progress("gate", 0, 0)
     gate = decide(base_encoder, student.encoder(name, {}), pairs, general, general_base, chosen, seed, force)

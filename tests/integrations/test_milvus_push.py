@@ -437,6 +437,9 @@ def test_the_commands(pushing: Any) -> None:
     }
     back = json.loads(run("index", "push", "--rollback", "--to", address, "--json")[1])
     assert back == {"address": address, "collection": live, "index": "t", "version": "0001"}
+    assert run("index", "push", index, "--to", address)[0] == 0
+    code, out, _ = run("index", "push", "--rollback", "--to", address)
+    assert (code, out) == (0, f"{address}: {live} is live, index 't', version 0001.\n")
     assert run("index", "push", index, "--rollback", "--to", address)[0] == 2
     code, out, _ = run("index", "push", index, "--to", address, "--collection", "other")
     assert code == 0
