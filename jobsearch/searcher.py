@@ -97,7 +97,7 @@ class Searcher:
         vectors = opened.encoder.encode(queries)
         for place, (text, query) in enumerate(zip(typed, queries, strict=True)):
             vector = vectors[place : place + 1]
-            yield fused_concepts(opened.vectors, opened.words, opened.labels, text, query, vector, k, rows, least, mode)
+            yield fused_concepts(opened, text, query, vector, k, rows, least, mode)
 
     def _named(self, named: Named, k: int, kind: Kind | None, where: Filter) -> list[Fused]:
         """Find what a query names: a concept and what is near it, or the occupations of an ISCO group."""

@@ -18,6 +18,7 @@ from jobsearch.engine import JobSearch
 from jobsearch.filters import Filter
 from jobsearch.hits import Hit, KindFilter
 from jobsearch.index import reader
+from jobsearch.index.about import About
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import Manifest
 from jobsearch.index.reader import IndexVersion
@@ -26,6 +27,7 @@ from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.lexical.fusion import Mode
 from jobsearch.lexical.words import Words
+from jobsearch.taxonomy.about import sentences_about
 from jobsearch.taxonomy.model import Concept, Source, Taxonomy
 
 ESCO = "http://data.europa.eu/esco/"
@@ -39,18 +41,23 @@ ROLES = ["manager", "engineer", "driver", "baker", "clerk", "operator", "assista
 ISCO = [None, "2511", "2512", "2521", "1120", "7512"]
 
 
-def occupation(name: str, *labels: str, language: str = "en", isco: str | None = None) -> Concept:
-    return Concept(f"{ESCO}occupation/{name}", "occupation", labels[0], labels[1:], language, isco)
+def occupation(
+    name: str, *labels: str, language: str = "en", isco: str | None = None, about: str | None = None
+) -> Concept:
+    return Concept(f"{ESCO}occupation/{name}", "occupation", labels[0], labels[1:], language, isco, about)
 
 
-def skill(name: str, *labels: str, language: str = "en") -> Concept:
-    return Concept(f"{ESCO}skill/{name}", "skill", labels[0], labels[1:], language)
+def skill(name: str, *labels: str, language: str = "en", about: str | None = None) -> Concept:
+    return Concept(f"{ESCO}skill/{name}", "skill", labels[0], labels[1:], language, description=about)
 
 
-def made_up(seed: int = 0, crowd: int = 0, occupations: int = 180, skills: int = 90) -> Taxonomy:
+def made_up(
+    seed: int = 0, crowd: int = 0, occupations: int = 180, skills: int = 90, described: bool = False
+) -> Taxonomy:
     """Return occupations and skills with 1 to 6 labels, a third of them in German too; occupations in ISCO groups.
 
-    With `crowd`, one more occupation has that many labels, all near "sales manager".
+    With `described`, four in five have a description, some of those that are in German too only there. With
+    `crowd`, one more occupation has that many labels, all near "sales manager".
     """
     random = np.random.default_rng(seed)
 
@@ -66,10 +73,12 @@ def made_up(seed: int = 0, crowd: int = 0, occupations: int = 180, skills: int =
         name = f"{number:03d}"
         for language in ("en", "de") if number % 3 == 0 else ("en",):
             own = labels() if language == "en" else tuple(f"{label}in" for label in labels())
+            tell = described and number % 5 and (language == "de" or number % 6)
+            about = f"{WORDS[number * 7 % 15]} {ROLES[number * 3 % 10]}s of kind {number}. And more." if tell else None
             if number < occupations:
-                concepts.append(occupation(name, *own, language=language, isco=ISCO[number % len(ISCO)]))
+                concepts.append(occupation(name, *own, language=language, isco=ISCO[number % len(ISCO)], about=about))
             else:
-                concepts.append(skill(name, *own, language=language))
+                concepts.append(skill(name, *own, language=language, about=about))
     if crowd:
         concepts.append(occupation("crowd", *(f"sales manager {number}" for number in range(crowd))))
     return Taxonomy.of(SOURCE, concepts)
@@ -103,9 +112,9 @@ def version_of(
     embeddings = encoder.encode([label for _, label, _ in taxonomy.labels()])
     vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
     words = Words(Words.build([label for _, label, _ in taxonomy.labels()]))
-    return IndexVersion(
-        "t", "0001", manifest_of(encoder.dim, search), vectors, LabelTable(pack_labels(taxonomy)), encoder, words
-    )
+    labels = LabelTable(pack_labels(taxonomy))
+    about = About(About.build(sentences_about(taxonomy), labels, embeddings, encoder))
+    return IndexVersion("t", "0001", manifest_of(encoder.dim, search), vectors, labels, encoder, words, about)
 
 
 class ByMeaning(JobSearch):

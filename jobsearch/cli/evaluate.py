@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -162,6 +163,13 @@ def sts(
     show_default=True,
     help="Rank by the encoder alone, by words alone, or as searching does, by both.",
 )
+@click.option(
+    "--no-descriptions",
+    "descriptions",
+    flag_value=False,
+    default=True,
+    help="By both: pass over what the taxonomy's descriptions say of the concepts.",
+)
 @encoder_options
 def retrieval(
     paths: tuple[str, ...],
@@ -172,6 +180,7 @@ def retrieval(
     source: str | None,
     target: str | None,
     mode: Mode,
+    descriptions: bool,
     names: tuple[str, ...],
     case: Case | None,
     as_json: bool,
@@ -195,7 +204,9 @@ def retrieval(
     from jobsearch.evaluation.retrieval import evaluate_retrieval
 
     with show_progress() as progress:
-        sets, languages = _retrieval_sets(paths, taxonomy_name, labels, kind, source, target)
+        sets, languages = _retrieval_sets(
+            paths, taxonomy_name, labels, kind, source, target, descriptions and mode == "both"
+        )
         encoders = _find(names, case, languages)
         results = [
             [[evaluate_retrieval(encoder, one, progress, mode) for encoder in encoders] for one in ways]
@@ -317,7 +328,13 @@ def _find(names: Sequence[str], case: Case | None, languages: Sequence[str] = ()
 
 
 def _retrieval_sets(
-    paths: Sequence[str], taxonomy_name: str | None, labels: str, kind: Kind, source: str | None, target: str | None
+    paths: Sequence[str],
+    taxonomy_name: str | None,
+    labels: str,
+    kind: Kind,
+    source: str | None,
+    target: str | None,
+    described: bool,
 ) -> tuple[list[list[RetrievalSet]], tuple[str, ...]]:
     """Return the sets, those of one list of titles together, and the taxonomy's languages if it was needed."""
     from jobsearch.evaluation.retrieval_files import read_melo, read_titles
@@ -327,7 +344,8 @@ def _retrieval_sets(
 
     places = [Path(path).expanduser() for path in paths]
     if places and all(place.is_dir() for place in places):
-        return [[read_melo(place)] for place in places], ()
+        known = find_taxonomy(taxonomy_name) if described else None
+        return [[read_melo(place, known)] for place in places], ()
     taxonomy = find_taxonomy(taxonomy_name)
     if not places:
         split = split_concepts(taxonomy)
@@ -336,9 +354,11 @@ def _retrieval_sets(
         return [[held_out_cross_lingual(taxonomy, split, source, target, kind=kind)]], taxonomy.languages
     ways = {"both": (False, True), "preferred": (False,), "all": (True,)}[labels]
     sets = [
-        [read_melo(place)] if place.is_dir() else [read_titles(place, taxonomy, way) for way in ways]
+        [read_melo(place, taxonomy)] if place.is_dir() else [read_titles(place, taxonomy, way) for way in ways]
         for place in places
     ]
+    if not described:
+        sets = [[replace(one, about=()) for one in own] for own in sets]
     return sets, taxonomy.languages
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.lexical.fusion import Mode, concept_score, exact_first, likeness, words_share
+from jobsearch.lexical.fusion import Mode, concept_score, exact_first, likeness, with_about, words_share
 from jobsearch.lexical.words import Words
 
 Scores = npt.NDArray[np.float32]
@@ -22,16 +22,24 @@ class FusedScores:
         concept_of: number of each label's concept; None: each stands alone.
         by_concept: rank concepts, by their best label; else every label by itself.
         mode: `both` or `words`.
+        about: vectors of what concepts are about and the cosine of each label with its own (see `index.about`):
+            (concepts, dim), rows of NaN where there is nothing, and (labels,). None: nothing is known.
     """
 
     def __init__(
-        self, corpus: Sequence[str], concept_of: npt.NDArray[np.int64] | None, by_concept: bool, mode: Mode
+        self,
+        corpus: Sequence[str],
+        concept_of: npt.NDArray[np.int64] | None,
+        by_concept: bool,
+        mode: Mode,
+        about: tuple[Scores, Scores] | None = None,
     ) -> None:
         self._words = Words(Words.build(corpus))
         self._share = words_share(mode)
         self._by_concept = by_concept
         alone = np.arange(len(corpus))
         concept_of = alone if concept_of is None else concept_of
+        self._concept_of, self._about = concept_of, about
         self._order = np.argsort(concept_of, kind="stable")
         ordered = concept_of[self._order]
         self._starts = np.flatnonzero(np.diff(ordered, prepend=-1))
@@ -45,13 +53,19 @@ class FusedScores:
         """Return the queries as they are embedded."""
         return [self._words.singular(query) for query in queries]
 
-    def score(self, queries: Sequence[str], cosines: Scores) -> npt.NDArray[np.float64]:
+    def score(
+        self, queries: Sequence[str], cosines: Scores, embeddings: Scores | None = None
+    ) -> npt.NDArray[np.float64]:
         """Return scores, (queries, concepts) or (queries, labels).
 
         Args:
             queries: as typed.
             cosines: (queries, labels).
+            embeddings: of the queries, (queries, dim); needed where something is known of what concepts are about.
         """
+        if self._about is not None and embeddings is not None:
+            vectors, near = self._about
+            cosines = with_about(cosines, (embeddings @ vectors.T)[:, self._concept_of], near)
         found = np.empty((len(queries), len(self._starts) if self._by_concept else len(self._order)))
         for row, query in enumerate(queries):
             words = self._words.scores(self._words.singular(query))

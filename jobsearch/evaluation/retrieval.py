@@ -22,6 +22,7 @@ from jobsearch.lexical.fusion import Mode
 from jobsearch.progress import Progress, silent
 
 MODE_NAMES: Mapping[Mode, str] = {"words": "words", "both": "meaning and words"}
+_DESCRIBED = "meaning, words and descriptions"
 RECALL_CUTS = (1, 5, 10)
 NDCG_CUT = 10
 # Scores that are held at once: 32 MB, and up to three times that while they are folded and sorted.
@@ -44,6 +45,8 @@ class RetrievalSet:
         dropped: what a reader left out, and how often: shown beside the figures.
         sibling_of: number of each label's concept where labels are ranked by themselves all the same; searching by
             words too lets a concept's labels speak for each other. None: nothing is known of that.
+        about: a sentence about each concept, numbered as in `concept_of` or else `sibling_of`, "" where there is none;
+            searching by both looks at it, too. Empty: nothing is known.
     """
 
     name: str
@@ -53,6 +56,7 @@ class RetrievalSet:
     concept_of: Indices | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     sibling_of: Indices | None = None
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.queries) < 2:
@@ -63,6 +67,9 @@ class RetrievalSet:
             steps = np.diff(self.concept_of, prepend=0)
             if len(self.concept_of) != len(self.corpus) or not np.isin(steps, (0, 1)).all() or self.concept_of[0] != 0:
                 raise ValueError("concept_of must number each label's concept from 0, rising by 0 or 1")
+        together = self.sibling_of if self.concept_of is None else self.concept_of
+        if self.about and (together is None or len(self.about) != int(together.max()) + 1):
+            raise ValueError(f"{len(self.about)} sentences about concepts, expected one for each")
         for query, concepts in enumerate(self.relevant):
             if not len(concepts) or concepts.min() < 0 or concepts.max() >= self.concepts:
                 raise ValueError(f"query {query} has relevant concepts {concepts}, expected some of {self.concepts}")
@@ -168,10 +175,11 @@ def evaluate_retrieval(
         EvaluationError: an embedding is not finite.
     """
     labels, rows = embed_distinct(encoder, retrieval.corpus, "encoding labels", progress)
-    fused = None
+    fused = about = None
     if mode != "meaning":
         concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
-        fused = FusedScores(retrieval.corpus, concept_of, retrieval.concept_of is not None, mode)
+        about = _about(encoder, retrieval, concept_of, labels, rows, progress) if mode == "both" else None
+        fused = FusedScores(retrieval.corpus, concept_of, retrieval.concept_of is not None, mode, about)
     asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
     queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
@@ -184,17 +192,36 @@ def evaluate_retrieval(
             scores = _concept_scores(queries[start:stop], labels, rows, retrieval.concept_of)
         else:
             cosines = (queries[start:stop] @ labels.T)[:, rows]
-            scores = fused.score(retrieval.queries[start:stop], cosines)
+            scores = fused.score(retrieval.queries[start:stop], cosines, queries[start:stop])
         parts.append(judge(scores, retrieval.relevant[start:stop], depth=NDCG_CUT))
     progress("ranking", len(retrieval), len(retrieval))
+    by = "" if mode == "meaning" else f", by {MODE_NAMES[mode] if about is None else _DESCRIBED}"
     return RetrievalResult(
-        set_name=retrieval.name if mode == "meaning" else f"{retrieval.name}, by {MODE_NAMES[mode]}",
+        set_name=f"{retrieval.name}{by}",
         encoder=EncoderId.of(encoder),
         judged=Judged.together(parts),
         labels=len(retrieval.corpus),
         concepts=retrieval.concepts,
         dropped=retrieval.dropped,
     )
+
+
+def _about(
+    encoder: Encoder,
+    retrieval: RetrievalSet,
+    concept_of: Indices | None,
+    labels: Embeddings,
+    rows: npt.NDArray[np.intp],
+    progress: Progress,
+) -> tuple[Embeddings, Embeddings] | None:
+    """Embed what concepts are about (see `FusedScores`), if anything is known of that."""
+    told = [number for number, text in enumerate(retrieval.about) if text]
+    if concept_of is None or not told:
+        return None
+    vectors = np.full((len(retrieval.about), encoder.dim), np.nan, np.float32)
+    vectors[told] = embed(encoder, [retrieval.about[number] for number in told], "encoding descriptions", progress)
+    near = np.nan_to_num(np.einsum("ij,ij->i", labels[rows], vectors[concept_of]))
+    return vectors, near
 
 
 def _concept_scores(

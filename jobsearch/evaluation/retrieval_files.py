@@ -13,6 +13,7 @@ import numpy as np
 from jobsearch.errors import EvaluationError
 from jobsearch.evaluation.retrieval import Indices, RetrievalSet
 from jobsearch.evaluation.text_files import read_text
+from jobsearch.taxonomy.about import sentences_about
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
 MELO_FILES = QUERIES, ELEMENTS, ANNOTATIONS = ("queries.tsv", "corpus_elements.tsv", "annotations.tsv")
@@ -20,7 +21,7 @@ MAPPING = "concept_mapping.tsv"
 TITLE, URI = "vacancyTitle", "conceptUri"
 
 
-def read_melo(folder: Path) -> RetrievalSet:
+def read_melo(folder: Path, taxonomy: Taxonomy | None = None) -> RetrievalSet:
     """Read one of MELO's entity-linking sets.
 
     Corpus elements (labels, with repeats between concepts) are ranked one by one, as MELO does it; unlike there,
@@ -30,6 +31,7 @@ def read_melo(folder: Path) -> RetrievalSet:
     Args:
         folder: with `queries.tsv` and `corpus_elements.tsv` (id, text), `annotations.tsv` (query, 0, element,
             relevance) and maybe `concept_mapping.tsv` (element, concept), without headers or quoting.
+        taxonomy: its descriptions tell what the concepts are about that the mapping names.
 
     Raises:
         EvaluationError: a file is missing, a row cannot be used (it is named), or fewer than 2 queries are annotated.
@@ -52,24 +54,32 @@ def read_melo(folder: Path) -> RetrievalSet:
         if relevance == "1":
             relevant.setdefault(query, set()).add(number[element])
     kept = [identifier for identifier in queries if identifier in relevant]
+    concepts = _concepts(folder / MAPPING, elements)
+    distinct = {concept: position for position, concept in enumerate(dict.fromkeys(concepts or ()))}
     return RetrievalSet(
         name=folder.resolve().name,
         queries=tuple(queries[identifier] for identifier in kept),
         corpus=tuple(elements.values()),
         relevant=tuple(np.array(sorted(relevant[identifier]), np.int64) for identifier in kept),
         dropped=_counts(("query without relevant element", len(queries) - len(kept))),
-        sibling_of=_siblings(folder / MAPPING, elements),
+        sibling_of=None if concepts is None else np.array([distinct[concept] for concept in concepts], np.int64),
+        about=() if taxonomy is None else _about(distinct, taxonomy),
     )
 
 
-def _siblings(path: Path, elements: Iterable[str]) -> Indices | None:
-    """Return the number of each element's concept, where the folder tells it."""
+def _concepts(path: Path, elements: Iterable[str]) -> list[str] | None:
+    """Return the URI of each element's concept, where the folder tells it."""
     if not path.is_file():
         return None
     concepts = dict(values for _, values in _tab_rows(path, ("id", "concept")))
-    number: dict[str, int] = {}
-    # An element that the mapping lacks stands alone.
-    return np.array([number.setdefault(concepts.get(one, one), len(number)) for one in elements], np.int64)
+    return [concepts.get(one, one) for one in elements]  # an element that the mapping lacks stands alone
+
+
+def _about(uris: Iterable[str], taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Return a sentence about each concept, as indexes have them; nothing where the taxonomy knows none of them."""
+    sentences = sentences_about(taxonomy)
+    found = tuple(sentences.get(uri, "") for uri in uris)
+    return found if any(found) else ()
 
 
 def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> RetrievalSet:
@@ -112,6 +122,7 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
         corpus=corpus,
         relevant=tuple(relevant),
         concept_of=concept_of,
+        about=_about(number, taxonomy),
         dropped=_counts(("title of an unknown occupation", len(unknown)), ("empty title", empty)),
     )
 

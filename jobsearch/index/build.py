@@ -19,12 +19,14 @@ from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.tensorfile import write_tensors
 from jobsearch.errors import IndexingError, JobSearchError
 from jobsearch.files import storage_errors
+from jobsearch.index.about import About
 from jobsearch.index.check import check_version
 from jobsearch.index.edits import Edit, apply_edits, read_edits, unpack_taxonomy, write_edits
-from jobsearch.index.embedding import embed_labels, forget_unfinished
+from jobsearch.index.embedding import embed_labels, forget_unfinished, known_sentences
 from jobsearch.index.gate import Gate, check_gate
-from jobsearch.index.labels import pack_labels
+from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import (
+    ABOUT,
     EDITS,
     ENCODER,
     GATE,
@@ -43,6 +45,7 @@ from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.lexical.words import Words
 from jobsearch.progress import Progress, silent
+from jobsearch.taxonomy.about import sentences_about
 from jobsearch.taxonomy.model import Source, Taxonomy
 
 _log = logging.getLogger(__name__)
@@ -133,7 +136,9 @@ def edit_index(
     def content(before: _Before) -> _Content:
         current = open_version(directory)  # the very version in use: no other will do
         about = current.manifest.taxonomy
-        taxonomy = unpack_taxonomy(current.labels, Source(about["name"], about["version"], directory.name))
+        taxonomy = unpack_taxonomy(
+            current.labels, current.about, Source(about["name"], about["version"], directory.name)
+        )
         wanted = [replace(edit, uri=current.labels.full_uri(edit.uri)) for edit in edits]
         edited = apply_edits(taxonomy, wanted, strict=True)
         if edited.concepts == taxonomy.concepts:
@@ -252,6 +257,9 @@ def _write(
     labels = [label for _, label, _ in taxonomy.labels()]
     kind = find_type(index_type, len(labels), encoder.dim)
     embeddings = embed_labels(labels, encoder, directory, progress, np.float16 if kind.half else np.float32)
+    columns, sentences = pack_labels(taxonomy), sentences_about(taxonomy)
+    known = known_sentences(directory, encoder) if sentences else {}
+    told = About.build(sentences, LabelTable(columns), embeddings, encoder, known, progress)
     progress("building index", 0, 0)
     # Side by side: FAISS works outside Python, and the words are made in Python.
     with ThreadPoolExecutor(1, thread_name_prefix="jobsearch-words") as pool:
@@ -263,7 +271,8 @@ def _write(
     with storage_errors(aside):
         write_tensors(aside / WORDS, words)
         vectors.write(aside / VECTORS)
-        write_tensors(aside / LABELS, pack_labels(taxonomy))
+        write_tensors(aside / LABELS, columns)
+        write_tensors(aside / ABOUT, told)
     encoder.save(aside / ENCODER)
     counts = taxonomy.counts()
     manifest = Manifest(

@@ -1,4 +1,7 @@
-"""Checking a version beyond its checksums: that its vectors are its labels' embeddings, and that labels find them."""
+"""Checking a version beyond its checksums: that its vectors are its labels' embeddings, and that labels find them.
+
+The same for the sentences about its concepts, as far as it has them.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def check_version(version: IndexVersion, sample: int = SAMPLE) -> int:
         How many labels were checked.
 
     Raises:
-        IndexingError: counts do not fit, a stored vector differs from the label's embedding, or labels do not find
-            themselves.
+        IndexingError: counts do not fit, a stored vector differs from the label's or sentence's embedding, or labels do
+            not find themselves.
     """
     labels = version.labels
     counts = {"labels": len(labels), "concepts": labels.concepts()}
@@ -54,4 +57,21 @@ def check_version(version: IndexVersion, sample: int = SAMPLE) -> int:
                 f"index {version.name!r}, version {version.version}: the vector of label {text!r} is off by {off:.1e} "
                 f"and its best score is {float(score):.4f}, expected below {tolerance:.0e} and 1.0000; build it again"
             )
+    _check_about(version, sample)
     return len(rows)
+
+
+def _check_about(version: IndexVersion, sample: int) -> None:
+    """Re-encode a sample of the sentences about concepts, and compare them with their vectors and their labels."""
+    about, labels = version.about, version.labels
+    places = np.unique(np.linspace(0, len(about) - 1, min(sample, len(about))).astype(int))
+    texts = [about.texts[int(place)] for place in places]
+    for place, text, vector in zip(places, texts, version.encoder.encode(texts) if texts else (), strict=True):
+        first = labels.rows_of(int(about.concepts[place]))[0]
+        near = float(version.vectors.embeddings[first : first + 1][0] @ vector)
+        off = max(float(np.abs(about.vectors[place] - vector).max()), abs(float(about.near[first]) - near))
+        if not off <= _TOLERANCE:
+            raise IndexingError(
+                f"index {version.name!r}, version {version.version}: the vector of the description {text!r} is off by "
+                f"{off:.1e}, expected below {_TOLERANCE:.0e}; build it again"
+            )

@@ -15,6 +15,7 @@ from typing import Literal
 
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
+from jobsearch.index.about import About
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.manifest import EDITS
 from jobsearch.taxonomy.model import ESCO, Concept, Group, Kind, Relation, Source, Taxonomy
@@ -109,8 +110,8 @@ def apply_edits(taxonomy: Taxonomy, edits: Iterable[Edit], *, strict: bool) -> T
     )
 
 
-def unpack_taxonomy(labels: LabelTable, source: Source) -> Taxonomy:
-    """Return what an index holds as a taxonomy again: labels, relations and ISCO groups."""
+def unpack_taxonomy(labels: LabelTable, about: About, source: Source) -> Taxonomy:
+    """Return what an index holds as a taxonomy again: labels, relations, ISCO groups, and what concepts are about."""
     concepts, relations = [], []
     for number in range(labels.concepts()):
         uri, kind = labels.uris[number], labels.kind_of(number)
@@ -118,7 +119,12 @@ def unpack_taxonomy(labels: LabelTable, source: Source) -> Taxonomy:
         for row in range(*labels.rows_of(number)):
             by_language.setdefault(labels.language_of(row), []).append(labels.texts[row])
         for language, (preferred, *alternatives) in by_language.items():
-            concepts.append(Concept(uri, kind, preferred, tuple(alternatives), language, labels.isco_of(number)))
+            concepts.append(
+                Concept(
+                    *(uri, kind, preferred, tuple(alternatives), language, labels.isco_of(number)),
+                    description=about.by_concept.get(number),
+                )
+            )
         if kind == "occupation":
             for skill, essential in zip(*labels.related(number), strict=True):
                 relations.append(Relation(uri, labels.uris[int(skill)], "essential" if essential else "optional"))

@@ -18,12 +18,13 @@ from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.tensorfile import read_tensors, write_tensors
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
+from jobsearch.index.about import About
 from jobsearch.index.halves import Halves
-from jobsearch.index.labels import Strings
+from jobsearch.index.labels import LabelTable, Strings
 from jobsearch.index.manifest import Manifest, hash_file
-from jobsearch.index.reader import read_rows
+from jobsearch.index.reader import read_about, read_rows
 from jobsearch.index.row_file import Array, Numbers, RowFile
-from jobsearch.index.vectors import Stored
+from jobsearch.index.vectors import RowVectors, Stored
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.progress import Progress
 
@@ -128,6 +129,19 @@ def _embed_missing(
 
 def _known(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[Sequence[str], Array | Halves]]:
     """Yield labels and their vectors by this encoder: of the newest version first, then of interrupted builds."""
+    for labels, vectors, _ in _versions(directory, encoder):
+        yield list(labels.texts), vectors.embeddings
+    yield from _Unfinished(directory, encoder).parts()
+
+
+def known_sentences(directory: IndexDirectory, encoder: Encoder) -> dict[str, Array]:
+    """Return the vectors of sentences about concepts that the newest whole version by this encoder has, by sentence."""
+    about = next((about for _, _, about in _versions(directory, encoder)), None)
+    return {} if about is None else dict(zip(about.texts, about.vectors, strict=True))
+
+
+def _versions(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[LabelTable, RowVectors, About]]:
+    """Yield what the whole versions by this encoder hold, the newest first."""
     for version in reversed(directory.versions()):
         path = directory.version_path(version)
         try:
@@ -136,11 +150,11 @@ def _known(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[Sequen
                 continue
             manifest.verify_files(path, directory.mend)
             labels, vectors = read_rows(path, manifest, directory.name, directory.mend)
+            about = read_about(path, labels, manifest.dim, directory.name, directory.mend)
         except IndexingError as error:
             _log.info("version %s of index %r is not reused: %s", version, directory.name, error)
             continue
-        yield list(labels.texts), vectors.embeddings
-    yield from _Unfinished(directory, encoder).parts()
+        yield labels, vectors, about
 
 
 class _Unfinished:

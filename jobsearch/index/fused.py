@@ -16,11 +16,12 @@ from jobsearch.confidence import confidences, evidence
 from jobsearch.encoder.protocol import Embeddings
 from jobsearch.index.concepts import fetch
 from jobsearch.index.labels import LabelTable
+from jobsearch.index.reader import IndexVersion
 from jobsearch.index.recall import FETCH, TIE
 from jobsearch.index.rows import Rows
 from jobsearch.index.vectors import RowNumbers, RowVectors
-from jobsearch.lexical.fusion import MatchedBy, Mode, concept_score, exact_first, likeness, words_share
-from jobsearch.lexical.words import Scores, Words
+from jobsearch.lexical.fusion import MatchedBy, Mode, concept_score, exact_first, likeness, with_about, words_share
+from jobsearch.lexical.words import Scores
 
 # Labels by each side that name candidates: twice or four times as many move MRR on validation by .0004 at most.
 _CANDIDATES = 50
@@ -57,9 +58,7 @@ class Fused:
 
 
 def fused_concepts(
-    vectors: RowVectors,
-    words: Words,
-    labels: LabelTable,
+    opened: IndexVersion,
     typed: str,
     query: str,
     vector: Embeddings,
@@ -71,7 +70,7 @@ def fused_concepts(
     """Find the k best concepts for one query.
 
     Args:
-        vectors, words, labels: the rows to search.
+        opened: the version to search.
         typed: what was typed, for exact labels.
         query: what is searched for by words.
         vector: float32 (1, dim), unit row: what is searched for by meaning.
@@ -84,6 +83,7 @@ def fused_concepts(
         k concepts, or fewer only where fewer are left by `rows` and `min_score`; best first, equal scores ordered by
         preferred label, then by the table's order.
     """
+    vectors, words, labels = opened.vectors, opened.words, opened.labels
     share = words_share(mode)
     by_words = words.scores(query)
     by_typed = by_words if typed == query else words.scores(typed)
@@ -97,7 +97,7 @@ def fused_concepts(
         if whole or (len(concepts) >= k and not tied):
             break
         count *= 4
-    found = _score(vectors, labels, concepts, by_words, by_typed, vector[0], typed, rows, share)
+    found = _score(opened, concepts, by_words, by_typed, vector[0], typed, rows, share)
     order = _in_order(found, labels, k, min_score)
     if share == 1:
         near = _NONE
@@ -189,8 +189,7 @@ def _rows_above(scores: Scores, least: float, rows: Rows) -> RowNumbers:
 
 
 def _score(
-    vectors: RowVectors,
-    labels: LabelTable,
+    opened: IndexVersion,
     concepts: npt.NDArray[np.int32],
     by_words: Scores,
     by_typed: Scores,
@@ -200,6 +199,7 @@ def _score(
     share: float,
 ) -> _Scored:
     """Score candidate concepts by all their labels."""
+    vectors, labels, about = opened.vectors, opened.labels, opened.about
     n = len(concepts)
     if not n:
         none = np.empty(0)
@@ -214,7 +214,8 @@ def _score(
         part = every[start : start + _BLOCK]
         cosines[start : start + len(part)] = vectors.embeddings[part] @ vector
     words = by_words[every]
-    like = likeness(cosines, words, share)
+    meaning = with_about(cosines, about.cosines(concepts, vector)[owner], about.near[every])
+    like = likeness(meaning, words, share)
     exact = _exact(labels, every, by_typed[every], cosines, typed)
     allowed = rows.have(every)
     # An exact label speaks for its concept, else the best that may be found; of equal ones the preferred or first one.

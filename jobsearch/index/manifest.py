@@ -10,11 +10,12 @@ from typing import Any
 
 from jobsearch.errors import IndexCorruptError, IndexFormatError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST, VECTORS, LABELS, ENCODER = "manifest.json", "vectors.faiss", "labels.safetensors", "encoder"
 # Vectors in half precision, where the index type keeps them so (`index.halves`).
 HALVES = "vectors.npy"
 WORDS = "words.safetensors"
+ABOUT = "about.safetensors"
 EDITS, GATE = "edits.json", "gate.json"
 METRIC = "inner_product"
 _CHUNK = 1 << 18

@@ -9,8 +9,9 @@ from pathlib import Path
 from jobsearch.encoder.library import open_encoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import EncoderError, EncoderMismatchError, IndexCorruptError, JobSearchError
+from jobsearch.index.about import About
 from jobsearch.index.labels import LabelTable
-from jobsearch.index.manifest import ENCODER, HALVES, LABELS, METRIC, VECTORS, WORDS, Manifest
+from jobsearch.index.manifest import ABOUT, ENCODER, HALVES, LABELS, METRIC, VECTORS, WORDS, Manifest
 from jobsearch.index.vectors import RowVectors, Vectors
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.lexical.words import Words
@@ -28,6 +29,7 @@ class IndexVersion:
         labels: the label table, one row a vector.
         encoder: the encoder that made the vectors.
         words: the same labels by their letters.
+        about: what concepts are about, where they have a description.
     """
 
     name: str
@@ -37,6 +39,7 @@ class IndexVersion:
     labels: LabelTable
     encoder: Encoder
     words: Words
+    about: About
 
 
 def open_version(directory: IndexDirectory, version: str | None = None) -> IndexVersion:
@@ -92,7 +95,8 @@ def open_version_at(
             f"{encoder.fingerprint[:12]} ({encoder.dim} wide); {mend}"
         )
     labels, vectors = read_rows(path, manifest, name, mend, elsewhere)
-    return IndexVersion(name, version, manifest, vectors, labels, encoder, _read_words(path, labels, name, mend))
+    words, about = _read_words(path, labels, name, mend), read_about(path, labels, manifest.dim, name, mend)
+    return IndexVersion(name, version, manifest, vectors, labels, encoder, words, about)
 
 
 def _read_words(path: Path, labels: LabelTable, name: str, mend: str) -> Words:
@@ -103,6 +107,26 @@ def _read_words(path: Path, labels: LabelTable, name: str, mend: str) -> Words:
     if len(words) != len(labels):
         raise IndexCorruptError(f"index {name!r} has words of {len(words)} labels, expected {len(labels)}; {mend}")
     return words
+
+
+def read_about(path: Path, labels: LabelTable, dim: int, name: str, mend: str) -> About:
+    """Open what concepts are about, of a version whose files were verified.
+
+    Raises:
+        IndexCorruptError: it cannot be read or does not fit the labels.
+    """
+    try:
+        about = About.open(path / ABOUT)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
+    last = int(about.concepts[-1]) if len(about) else -1
+    if len(about.near) != len(labels) or last >= labels.concepts() or about.vectors.shape[1] != dim:
+        raise IndexCorruptError(
+            f"index {name!r} has sentences of width {about.vectors.shape[1]} about concepts up to {last} for "
+            f"{len(about.near)} labels, expected width {dim}, {labels.concepts()} concepts and {len(labels)} labels; "
+            f"{mend}"
+        )
+    return about
 
 
 def read_rows(

@@ -12,6 +12,7 @@ from encoders import HashEncoder
 
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.errors import IndexingError
+from jobsearch.index.about import About
 from jobsearch.index.check import SAMPLE, check_version
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.reader import IndexVersion
@@ -35,7 +36,8 @@ def version_with(vectors: Vectors, encoder: Encoder, labels: LabelTable = NUMBER
     counts = {"labels": len(labels), "concepts": labels.concepts()}
     manifest = replace(manifest_of(encoder.dim, recall=recall), counts=counts)
     words = Words(Words.build(list(labels.texts)))
-    return IndexVersion("t", "0001", manifest, vectors, labels, encoder, words)
+    about = About(About.build({}, labels, vectors.embeddings, encoder))
+    return IndexVersion("t", "0001", manifest, vectors, labels, encoder, words, about)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
 from jobsearch.errors import IndexCorruptError, IndexingError, IndexNotFoundError
 from jobsearch.index import reader
+from jobsearch.index.about import About
 from jobsearch.index.build import Options, build_index, edit_index
 from jobsearch.index.edits import Edit, apply_edits, own_uri, read_edits, unpack_taxonomy, write_edits
 from jobsearch.index.labels import LabelTable, pack_labels
@@ -210,7 +211,8 @@ def test_what_an_index_holds_can_be_indexed_again(small_taxonomy: Taxonomy, made
         "small, edited": edited(small_taxonomy, Edit("add", "urn:x", "X", isco_group="1111"), Edit("remove", COOK)),
     }[made]
     before = pack_labels(taxonomy)
-    after = pack_labels(unpack_taxonomy(LabelTable(before), SOURCE))
+    nothing = About(About.build({}, LabelTable(before), np.empty((0, 8)), HashEncoder()))
+    after = pack_labels(unpack_taxonomy(LabelTable(before), nothing, SOURCE))
     assert before.keys() == after.keys()
     for column, expected in before.items():
         if not column.startswith("group_"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from brute_force import (
     ESCO,
@@ -29,7 +30,7 @@ from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, KindFilter
 from jobsearch.index import fused
-from jobsearch.lexical.fusion import MEAN, PREFERRED, WORDS, Mode
+from jobsearch.lexical.fusion import ABOUT, MEAN, PREFERRED, WORDS, Mode
 from jobsearch.lexical.words import Words
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
@@ -56,6 +57,15 @@ class Truth:
         self.rows = self.plain.rows
         self.words = Words(Words.build([label for _, label, _ in self.rows]))
         self.of: dict[str, list[int]] = {}
+        # What a concept is about, in English if it is said in English.
+        told = {c.uri: c.description.split(". ")[0] + "." for c in taxonomy.concepts if c.description}
+        told |= {
+            c.uri: c.description.split(". ")[0] + "." for c in taxonomy.concepts if c.description and c.language == "en"
+        }
+        rows = [row for row, (concept, _, _) in enumerate(self.rows) if concept.uri in told]
+        mixed = self.plain.vectors.copy()
+        mixed[rows] += ABOUT * encoder.encode([told[self.rows[row][0].uri] for row in rows])
+        self.mixed = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
         for row, (concept, _, _) in enumerate(self.rows):
             self.of.setdefault(concept.uri, []).append(row)
 
@@ -65,7 +75,8 @@ class Truth:
         """Return each concept's score and the labels that may speak for it."""
         asked = self.words.singular(query)
         share = {"both": WORDS, "words": 1.0}[mode]
-        cosines, words = self.plain.labels(asked), self.words.scores(asked).tolist()
+        cosines = (self.mixed @ self.plain.encoder.encode([asked])[0]).tolist()
+        words = self.words.scores(asked).tolist()
         like = [(1 - share) * cosine + share * word for cosine, word in zip(cosines, words, strict=True)]
         result = {}
         for uri, rows in self.of.items():
@@ -148,6 +159,24 @@ def test_k_may_be_the_number_of_concepts(
 ) -> None:
     for query in QUERIES:
         truth.check(engine.search(query, most, kind, mode=mode), query, most, mode, of_kind(kind))
+
+
+@pytest.mark.parametrize("mode", BOTH)
+def test_what_concepts_are_about_counts(monkeypatch: pytest.MonkeyPatch, mode: Mode) -> None:
+    """Candidates are named by labels; with all of them the rule can be told from its result."""
+    monkeypatch.setattr(fused, "_CANDIDATES", 10_000)
+    described = made_up(described=True)
+    engine, truth = engine_of(described, HashEncoder()), Truth(described, HashEncoder())
+    plain = Truth(made_up(), HashEncoder())
+    assert len(engine.opened.about) == 216
+    for query, k in itertools.product(QUERIES, (1, 10, 270)):
+        truth.check(engine.search(query, k, mode=mode), query, k, mode)
+        moved = plain.concepts(query, mode) != truth.concepts(query, mode)
+        assert moved == (mode == "both")
+    for where, keep in FILTERS:
+        there = len({concept.uri for concept, _, _ in truth.rows if keep(concept)})
+        for query in QUERIES:
+            truth.check(engine.search(query, 10, where=where, mode=mode), query, min(10, there), mode, keep)
 
 
 FILTERS: list[tuple[Filter, Callable[[Concept], bool]]] = [
