@@ -18,7 +18,7 @@ from cli_process import Cli, Result, error_of, execute
 from jobsearch.cli.app import cli as root
 from jobsearch.cli.app import run
 from jobsearch.errors import JobSearchError
-from jobsearch.index.manifest import ENCODER, LABELS, MANIFEST, VECTORS, WORDS, Manifest
+from jobsearch.index.manifest import ABOUT, ENCODER, LABELS, MANIFEST, VECTORS, WORDS, Manifest
 
 # --- queries and options ---------------------------------------------------------------------------------------
 
@@ -109,6 +109,7 @@ FILES = [
     VECTORS,
     LABELS,
     WORDS,
+    ABOUT,
     *(f"{ENCODER}/{name}" for name in ("config.json", "weights.safetensors", "sp.model")),
 ]
 
@@ -161,9 +162,9 @@ def change_manifest(home: Path, **changes: object) -> None:
 
 
 def test_an_index_of_another_format_version(home: Path, cli: Cli) -> None:
-    change_manifest(home, format_version=2)
+    change_manifest(home, format_version=3)
     line = error_of(cli(home, "search", "nurse"))
-    assert re.search(r"has format version 2, this release reads 3; run `jobsearch index build --name small`", line)
+    assert re.search(r"has format version 3, this release reads 4; run `jobsearch index build --name small`", line)
 
 
 def test_an_index_whose_encoder_is_not_the_one_that_made_the_vectors(home: Path, cli: Cli) -> None:

@@ -243,7 +243,7 @@ def test_a_broken_index_does_not_hide_the_others(home: Path, cli: Cli) -> None:
 
 def test_verify_says_what_was_checked(session_home: Path, cli: Cli) -> None:
     assert cli(session_home, "index", "verify") == Result(
-        0, f"Index 'small', version 0001: 6 files whole, {ENGLISH} labels embedded again and found.\n", ""
+        0, f"Index 'small', version 0001: 7 files whole, {ENGLISH} labels embedded again and found.\n", ""
     )
     assert "2 labels embedded again" in cli(session_home, "index", "verify", "--sample", "2").out
     assert cli(session_home, "index", "verify", "both").code == 0

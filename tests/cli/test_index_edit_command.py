@@ -68,7 +68,7 @@ def test_every_change_of_an_index_is_told_as_json(home: Path, cli: Cli, tmp_path
     again = told("add", write(tmp_path / "known.csv", "label,uri", f"plumber,{ESCO}occupation/plumber"))
     assert (again.pop("changed"), again) == (False, removed)
     assert told("rollback") == {"name": "small", "version": "0001", "was": "0002"}
-    assert told("verify", "--sample", "3") == {"name": "small", "version": "0001", "files": 6, "labels_found": 3}
+    assert told("verify", "--sample", "3") == {"name": "small", "version": "0001", "files": 7, "labels_found": 3}
     pruned = told("prune", "--keep", "1", "--newer")
     assert pruned == {"name": "small", "version": "0001", "versions": ["0001"], "removed": ["0002"]}
 

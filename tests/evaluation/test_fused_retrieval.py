@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from brute_force import engine_of, made_up
+from brute_force import SOURCE, engine_of, made_up
 from encoders import HashEncoder
 
 from jobsearch.errors import EvaluationError
@@ -15,18 +16,20 @@ from jobsearch.evaluation import retrieval as retrieval_module
 from jobsearch.evaluation.fused import FusedScores
 from jobsearch.evaluation.retrieval import RetrievalSet, evaluate_retrieval
 from jobsearch.evaluation.retrieval_files import read_melo
+from jobsearch.index import fused
 from jobsearch.lexical.fusion import MEAN, PREFERRED, WORDS, Mode
 from jobsearch.lexical.words import Words
-from jobsearch.taxonomy.model import Taxonomy
+from jobsearch.taxonomy.about import sentences_about
+from jobsearch.taxonomy.model import Concept, Taxonomy
 
 ENCODER = HashEncoder(dim=128)
 MODES: tuple[Mode, ...] = ("both", "words")
 QUERIES = ("sales managers", "nigth nurse", "crane operator", "Software Data Engineer", "x", "+++")
 
 
-def one_language() -> Taxonomy:
+def one_language(described: bool = False) -> Taxonomy:
     """The made-up concepts in English: a retrieval set knows no languages."""
-    whole = made_up()
+    whole = made_up(described=described)
     return Taxonomy.of(whole.source, [concept for concept in whole.concepts if concept.language == "en"])
 
 
@@ -91,6 +94,39 @@ def test_what_was_asked_is_1_and_nothing_else(by_concept: bool) -> None:
     (got,) = scores.score(["COOKS"], cosines(asked, corpus))
     assert np.flatnonzero(got == 1).tolist() == ([0, 1] if by_concept else [0, 2])
     assert got.max() == 1
+
+
+def test_what_concepts_are_about_counts_as_in_searching(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "_CANDIDATES", 10_000)
+    taxonomy = one_language(described=True)
+    engine = engine_of(taxonomy, ENCODER)
+    labels = engine.opened.labels
+    sentences = sentences_about(taxonomy)
+    about = tuple(sentences.get(uri, "") for uri in labels.uris)
+    assert 100 < len(sentences) < len(about) == 270
+    queries = (*QUERIES[:4], "water")
+    made = RetrievalSet("set", queries, tuple(labels.texts), ones(5), labels.concept_of.astype(np.int64), about=about)
+    found = evaluate_retrieval(ENCODER, made, mode="both")
+    assert found.set_name == "set, by meaning, words and descriptions"
+    for query, rank in enumerate(found.ranks.tolist()):
+        hits = engine.search(queries[query], 270, mode="both")
+        scores = {hit.uri: hit.score for hit in hits}
+        own = scores[labels.uris[query]]
+        assert sum(score > own + 1e-5 for score in scores.values()) < rank
+        assert rank <= sum(score > own - 1e-5 for score in scores.values())
+    bare = evaluate_retrieval(ENCODER, replace(made, about=()), mode="both")
+    assert bare.set_name == "set, by meaning and words"
+    assert bare.ranks.tolist() != found.ranks.tolist()
+    alone: tuple[Mode, ...] = ("meaning", "words")
+    for mode in alone:
+        ranks = [evaluate_retrieval(ENCODER, one, mode=mode).ranks.tolist() for one in (made, replace(made, about=()))]
+        assert ranks[0] == ranks[1]
+
+
+def test_there_is_one_sentence_a_concept_or_none_at_all() -> None:
+    for concept_of, about in ((np.array([0, 0]), ("a", "b")), (None, ("a",)), (np.array([0, 1]), ("a",))):
+        with pytest.raises(ValueError, match="sentences about concepts, expected one for each"):
+            RetrievalSet("set", ("x", "y"), ("x", "y"), (np.array([0]), np.array([0])), concept_of, about=about)
 
 
 # --- whole sets --------------------------------------------------------------------------------------------------
@@ -162,6 +198,20 @@ def melo(tmp_path: Path) -> Callable[[str | None], RetrievalSet]:
         return read_melo(tmp_path)
 
     return read
+
+
+def test_descriptions_are_those_of_the_concepts_that_the_mapping_names(
+    melo: Callable[[str | None], RetrievalSet], tmp_path: Path
+) -> None:
+    mapping = "C3\turn:cook\nC1\turn:cook\nC2\turn:nurse\n"
+    assert melo(mapping).about == ()
+    known = [Concept("urn:cook", "occupation", "cook", description="Cooks cook. And eat.")]
+    made = read_melo(tmp_path, Taxonomy.of(SOURCE, known))
+    assert made.sibling_of is not None
+    assert made.sibling_of.tolist() == [0, 1, 0, 2]
+    assert made.about == ("Cooks cook.", "", "")
+    assert read_melo(tmp_path, Taxonomy.of(SOURCE, [replace(known[0], uri="urn:other")])).about == ()
+    assert "descriptions" in evaluate_retrieval(ENCODER, made, mode="both").set_name
 
 
 def test_siblings_are_read_beside_the_elements(melo: Callable[[str | None], RetrievalSet]) -> None:

@@ -220,7 +220,7 @@ def test_an_index_of_an_older_format_is_built_anew(
 ) -> None:
     build_index(small_taxonomy, hash_encoder, directory)
     manifest = directory.version_path("0001") / "manifest.json"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 3', '"format_version": 2'))
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 4', '"format_version": 3'))
     with pytest.raises(IndexFormatError):
         open_version(directory)
     assert build_index(small_taxonomy, hash_encoder, directory).version == "0002"

@@ -113,7 +113,10 @@ def test_a_pointer_to_a_version_that_was_removed(cheap: IndexDirectory) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["vectors.faiss", "labels.safetensors", "words.safetensors", "encoder/config.json", "encoder/weights.safetensors"],
+    [
+        *("vectors.faiss", "labels.safetensors", "words.safetensors", "about.safetensors"),
+        *("encoder/config.json", "encoder/weights.safetensors"),
+    ],
 )
 def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: str) -> None:
     content = bytearray((directory.version_path("0001") / name).read_bytes())
@@ -127,9 +130,9 @@ def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: st
 
 def test_another_format_version_is_refused(cheap: IndexDirectory) -> None:
     path = cheap.version_path("0001") / "manifest.json"
-    text = path.read_text(encoding="utf-8").replace('"format_version": 3', '"format_version": 2')
+    text = path.read_text(encoding="utf-8").replace('"format_version": 4', '"format_version": 3')
     put(cheap, "manifest.json", text.encode())
-    with pytest.raises(IndexFormatError, match="format version 2, this release reads 3"):
+    with pytest.raises(IndexFormatError, match="format version 3, this release reads 4"):
         open_version(cheap)
 
 
@@ -209,7 +212,7 @@ def test_words_that_do_not_fit_the_labels_are_refused(cheap: IndexDirectory, lab
         open_version(cheap)
 
 
-@pytest.mark.parametrize("name", ["words.safetensors", "labels.safetensors"])
+@pytest.mark.parametrize("name", ["words.safetensors", "labels.safetensors", "about.safetensors"])
 @pytest.mark.parametrize("forged", [False, True])
 def test_a_file_that_is_missing_is_told(cheap: IndexDirectory, name: str, forged: bool) -> None:
     (cheap.version_path("0001") / name).unlink()
@@ -236,7 +239,7 @@ def no_columns(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("change", [cut, empty, noise, no_columns])
-@pytest.mark.parametrize("name", ["vectors.faiss", "labels.safetensors", "words.safetensors"])
+@pytest.mark.parametrize("name", ["vectors.faiss", "labels.safetensors", "words.safetensors", "about.safetensors"])
 def test_files_that_are_no_index_are_told_even_if_the_checksums_fit(
     cheap: IndexDirectory, name: str, change: Callable[[bytes], bytes]
 ) -> None:

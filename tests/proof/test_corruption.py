@@ -127,7 +127,15 @@ def wholes(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> list[Whole
 def test_any_damage_to_any_file_of_any_type(cases: int, wholes: list[Whole]) -> None:
     names = {target.path.name for whole in wholes for target in whole.files}
     assert names == {
-        *(MANIFEST, "vectors.faiss", "labels.safetensors", "words.safetensors", "edits.json", "gate.json"),
+        *(
+            MANIFEST,
+            "vectors.faiss",
+            "labels.safetensors",
+            "words.safetensors",
+            "about.safetensors",
+            "edits.json",
+            "gate.json",
+        ),
         "config.json",
     }
     ends = try_all(wholes, cases, seed=cases)

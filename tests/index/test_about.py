@@ -1,0 +1,242 @@
+"""What concepts are about: taken from descriptions, embedded once, kept with the index and through its edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brute_force import ESCO, SOURCE, by_vector, engine_of, occupation, skill, version_of
+from encoders import HashEncoder, Wrapped
+from safetensors.numpy import save_file
+
+from jobsearch.encoder.protocol import Embeddings
+from jobsearch.errors import IndexCorruptError, IndexingError
+from jobsearch.index.about import About
+from jobsearch.index.build import build_index, edit_index
+from jobsearch.index.check import check_version
+from jobsearch.index.edits import Edit
+from jobsearch.index.manifest import ABOUT, MANIFEST, Manifest, describe_files
+from jobsearch.index.reader import IndexVersion, open_version
+from jobsearch.index.versions import IndexDirectory
+from jobsearch.taxonomy.about import first_sentence, sentences_about
+from jobsearch.taxonomy.model import Concept, Taxonomy
+
+BAKER = occupation("baker", "baker", "bread maker", about="Bakers bake bread at night. They rise early.")
+NURSE = occupation("nurse", "nurse", "carer")
+BAKING = skill("bake", "bake bread", about="Mixing dough and baking it")
+JOBS = Taxonomy.of(SOURCE, [BAKER, NURSE, BAKING])
+
+pytestmark = pytest.mark.usefixtures("hash_encoders")
+
+
+def told(version: IndexVersion) -> dict[str, str]:
+    return {version.labels.uris[number]: text for number, text in version.about.by_concept.items()}
+
+
+def counting(encoder: HashEncoder) -> tuple[Wrapped, list[str]]:
+    """Return the encoder and a list that its texts are added to."""
+    seen: list[str] = []
+
+    def encode(texts: list[str]) -> Embeddings:
+        seen.extend(texts)
+        return encoder.encode(texts)
+
+    return Wrapped(encoder, encode=encode), seen
+
+
+# --- the sentence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("description", "sentence"),
+    [
+        ("Bakers make bread. They rise early.", "Bakers make bread."),
+        ("Bakers make bread", "Bakers make bread"),
+        ("\n \n\u200b Bakers\u00a0make\tbread!\nThey", "Bakers make bread!"),
+        ("Is 3.5 enough? Yes.", "Is 3.5 enough?"),
+        ("パンを作る。朝は早い。", "パンを作る。"),
+        ("x" * 500 + ". y", "x" * 400),
+        ("", ""),
+        (" \u200b\n ", ""),
+    ],
+)
+def test_the_first_sentence(description: str, sentence: str) -> None:
+    assert first_sentence(description) == sentence
+
+
+def test_english_speaks_for_a_concept_that_has_a_description_in_several_languages() -> None:
+    def concepts(german: str | None, english: str | None) -> Taxonomy:
+        records = (("de", "Bäcker", german), ("en", "baker", english), ("fr", "boulanger", "Fait du pain."))
+        return Taxonomy.of(SOURCE, [occupation("a", label, language=code, about=text) for code, label, text in records])
+
+    uri = f"{ESCO}occupation/a"
+    assert sentences_about(concepts("Backt.", "Bakes.")) == {uri: "Bakes."}
+    assert sentences_about(concepts("Backt.", None)) == {uri: "Backt."}
+    assert sentences_about(concepts(None, " ")) == {uri: "Fait du pain."}
+    assert sentences_about(Taxonomy.of(SOURCE, [NURSE])) == {}
+
+
+# --- what it does ------------------------------------------------------------------------------------------------
+
+
+def test_a_description_lifts_its_concept() -> None:
+    """Two labels are as near as each other; one's description is, too, and the other's is about something else."""
+    vectors = {
+        "query": [1.0, 0, 0, 0],
+        "one": [0.6, 0.8, 0, 0],
+        "two": [0.6, 0, 0.8, 0],
+        "near": [0.9, 0.1, 0, 0],
+        "far": [0, 0, 0, 1.0],
+    }
+
+    def found(one: str | None, two: str | None) -> dict[str, float]:
+        concepts = [occupation("1", "one", about=one), occupation("2", "two", about=two)]
+        hits = engine_of(Taxonomy.of(SOURCE, concepts), by_vector(vectors)).search("query", 2, mode="both")
+        assert [round(hit.cosine, 6) for hit in hits] == [0.6, 0.6]  # of the label alone, as ever
+        return {hit.label: hit.score for hit in hits}
+
+    plain = found(None, None)
+    assert plain["one"] == plain["two"]
+    for own in ("near", None):
+        scores = found(own, "far")
+        assert list(scores) == ["one", "two"]
+        assert scores["two"] < plain["two"]
+        assert (scores["one"] > plain["one"]) == (own is not None)
+    assert found("far", "near")["two"] > plain["two"]
+
+
+def test_by_meaning_alone_and_by_words_alone_descriptions_say_nothing() -> None:
+    bare = Taxonomy.of(SOURCE, [replace(concept, description=None) for concept in JOBS.concepts])
+    with_, without = engine_of(JOBS, HashEncoder()), engine_of(bare, HashEncoder())
+    for query in ("bread at night", "nurse"):
+        assert with_.search(query, 3, mode="meaning") == without.search(query, 3, mode="meaning")
+        assert with_.search(query, 3, mode="words") == without.search(query, 3, mode="words")
+        assert with_.search(query, 3, mode="both") != without.search(query, 3, mode="both")
+
+
+# --- kept with the index -----------------------------------------------------------------------------------------
+
+
+def test_an_index_has_them_and_answers_as_one_in_memory(tmp_path: Path) -> None:
+    version = build_index(JOBS, HashEncoder(), IndexDirectory(tmp_path / "jobs"))
+    assert told(version) == {BAKER.uri: "Bakers bake bread at night.", BAKING.uri: "Mixing dough and baking it"}
+    made = version_of(JOBS, HashEncoder())
+    assert np.array_equal(version.about.vectors, made.about.vectors)
+    assert np.array_equal(version.about.near, made.about.near)
+    labels = [label for _, label, _ in JOBS.labels()]
+    near = dict(zip(labels, version.about.near.tolist(), strict=True))
+    assert near["nurse"] == near["carer"] == 0
+    one, other = HashEncoder().encode(["bread maker", "Bakers bake bread at night."])
+    assert near["bread maker"] == pytest.approx(float(one @ other), abs=1e-6)
+
+
+def test_a_taxonomy_without_descriptions_has_an_empty_one(tmp_path: Path) -> None:
+    encoder, seen = counting(HashEncoder())
+    version = build_index(Taxonomy.of(SOURCE, [NURSE]), encoder, IndexDirectory(tmp_path / "jobs"))
+    assert (len(version.about), version.about.near.tolist()) == (0, [0, 0])
+    assert version.about.cosines(np.array([0], np.int32), version.about.near[:0]).tolist() == pytest.approx(
+        [np.nan], nan_ok=True
+    )
+    assert "Bakers bake bread at night." not in seen
+
+
+def test_edits_keep_them(tmp_path: Path) -> None:
+    directory = IndexDirectory(tmp_path / "jobs")
+    before = told(build_index(JOBS, HashEncoder(), directory))
+    after = edit_index([Edit("add", BAKER.uri, "pâtissier"), Edit("remove", BAKER.uri, "baker")], directory)
+    assert told(after) == before
+    assert check_version(after) == 5
+    added = edit_index([Edit("add", "urn:x:1", "growth hacker", "occupation")], directory)
+    assert told(added) == before
+    gone = edit_index([Edit("remove", BAKER.uri)], directory)
+    assert told(gone) == {BAKING.uri: before[BAKING.uri]}
+
+
+def test_a_rebuild_embeds_what_is_new_alone(tmp_path: Path) -> None:
+    directory = IndexDirectory(tmp_path / "jobs")
+    build_index(JOBS, HashEncoder(), directory)
+    encoder, seen = counting(HashEncoder())
+    told_anew = replace(BAKING, description="Kneading.")
+    version = build_index(Taxonomy.of(SOURCE, [BAKER, NURSE, told_anew]), encoder, directory)
+    assert told(version)[BAKING.uri] == "Kneading."
+    assert (seen.count("Kneading."), seen.count("Bakers bake bread at night.")) == (1, 0)
+    other, seen = counting(HashEncoder(salt="other"))
+    version = build_index(JOBS, other, directory)
+    assert np.allclose(version.about.vectors[0], other.encode(["Bakers bake bread at night."])[0])
+
+
+# --- what must not pass ------------------------------------------------------------------------------------------
+
+
+def moved(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"vectors": np.roll(about["vectors"], 1, axis=0)}
+
+
+def farther(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"near": about["near"] + np.float32(0.01)}
+
+
+@pytest.mark.parametrize("change", [moved, farther])
+def test_sentences_that_are_not_embedded_as_they_should_be(change: Callable[..., dict[str, np.ndarray]]) -> None:
+    version = version_of(JOBS, HashEncoder())
+    counts = {"labels": len(version.labels), "concepts": version.labels.concepts()}
+    version = replace(version, manifest=replace(version.manifest, counts=counts))
+    assert check_version(version) == 5
+    built = About.build(sentences_about(JOBS), version.labels, version.vectors.embeddings, HashEncoder())
+    with pytest.raises(IndexingError, match=r"vector of the description 'Bakers bake bread at night\.' is off by"):
+        check_version(replace(version, about=About(change(built))))
+
+
+def fewer_labels(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"near": about["near"][:-1]}
+
+
+def unknown_concept(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"concept": about["concept"] + np.int32(2)}
+
+
+def narrower(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"vectors": np.ascontiguousarray(about["vectors"][:, :-1])}
+
+
+def disordered(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"concept": about["concept"][::-1].copy()}
+
+
+def too_few(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return about | {"vectors": about["vectors"][:1].copy()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (fewer_labels, "about concepts up to 2 for 4 labels, expected width 64, 3 concepts and 5 labels"),
+        (unknown_concept, "about concepts up to 4 for 5 labels, expected width 64, 3 concepts and 5 labels"),
+        (narrower, "sentences of width 63 about"),
+        (disordered, "cannot be read .*order"),
+        (too_few, "cannot be read .*fit together"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_whatever_its_checksum(
+    tmp_path: Path, change: Callable[..., dict[str, np.ndarray]], message: str
+) -> None:
+    directory = IndexDirectory(tmp_path / "jobs")
+    version = build_index(JOBS, HashEncoder(64), directory)
+    built = About.build(sentences_about(JOBS), version.labels, version.vectors.embeddings, HashEncoder(64))
+    path = directory.version_path("0001")
+    (path / ABOUT).unlink()
+    save_file(change(built), path / ABOUT)
+    manifest = replace(Manifest.read(path, ""), files=describe_files(path))
+    (path / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    with pytest.raises(IndexCorruptError, match=message):
+        open_version(directory)
+
+
+def test_concepts_of_several_languages_have_one(tmp_path: Path) -> None:
+    german = Concept(BAKER.uri, "occupation", "Bäcker", (), "de", None, "Bäcker backen.")
+    version = build_index(Taxonomy.of(SOURCE, [BAKER, german]), HashEncoder(), IndexDirectory(tmp_path / "jobs"))
+    assert told(version) == {BAKER.uri: "Bakers bake bread at night."}
+    assert (version.about.near > 0).all()
