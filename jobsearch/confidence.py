@@ -118,7 +118,7 @@ def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode, unseen
 
 
 CALIBRATIONS: Mapping[Mode, Calibration] = {
-    "both": Calibration(-3.5, 5.35, 13.8),
+    "both": Calibration(-3.7, 5.7, 13.8),
     "words": Calibration(-2.8, 4.25, 11.0),
     "meaning": Calibration(-4.35, 5.75, 16.5),
 }

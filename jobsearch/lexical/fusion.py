@@ -1,7 +1,7 @@
 """How meaning and words are put together: a few constants, chosen on validation data.
 
 A label's likeness is the weighted sum of two cosines, of meaning (the encoder's) and of words. Where its concept has a
-description, meaning is the cosine with both, the label and half of the description's first sentence. A concept's score
+description, meaning is the cosine with both, the label and the description's first sentence. A concept's score
 is its best label's likeness, with a little of what its other labels say: of their mean, and of the preferred label. One
 label may be near by accident, all of them are not. Measurements: `tests/benchmarks/README.md`, "Words and meaning".
 """
@@ -19,7 +19,7 @@ MatchedBy = Literal["exact", "meaning", "words", "both", "uri", "isco"]
 # Share of words in a label's likeness; shares of the mean and of the preferred label in a concept's score.
 WORDS, MEAN, PREFERRED = 0.25, 0.1, 0.1
 # What the sentence about a concept weighs beside a label.
-ABOUT = 0.5
+ABOUT = 0.7
 
 # The most that a concept scores without an exact label.
 _BELOW_EXACT = 1 - 1e-6

@@ -7,7 +7,7 @@
 A variant is `default`, `tutorial`, or values of the default recipe to change. Each takes some minutes on two cores.
 --ablations leaves one ingredient of the default recipe out after the other; with --teacher (`jobsearch pairs
 --teacher`) the recipe with one comes first. --encoder tunes nothing: it measures encoders at hand, by meaning and by
-words too.
+as searching does.
 Training data: the taxonomy in use (`jobsearch esco use`), or --pairs. Titles are looked up among the official
 occupations under --shared, with all their labels. The gate's verdict is printed, and obeyed by nothing here.
 """
@@ -70,11 +70,11 @@ def _value(kind: type, text: str) -> object:
 def measures(shared: Path) -> Callable[[Encoder, Mode], Figures]:
     """Return what measures an encoder on all sets."""
     sts = {language: read_sts(shared / "stsb" / f"stsb-{language}-dev.csv") for language in ("en", "de", "fr")}
-    sets = {
-        "MELO en": read_melo(shared / "retrieval" / "melo-usa_q_en_c_en"),
-        "MELO de": read_melo(shared / "retrieval" / "melo-deu_q_de_c_de"),
-    }
     official, _ = read_bundle(shared / "esco-1.2-en")
+    sets = {
+        "MELO en": read_melo(shared / "retrieval" / "melo-usa_q_en_c_en", official),
+        "MELO de": read_melo(shared / "retrieval" / "melo-deu_q_de_c_de", official),
+    }
     titles = read_titles(shared / "retrieval" / "jobbert-val" / "titles.csv", official, alternatives=True)
 
     def measure(encoder: Encoder, mode: Mode) -> Figures:
@@ -104,7 +104,7 @@ def main() -> None:
         for number, name in enumerate(arguments.encoder):
             encoder = find_encoder(name)
             print_row((name, measure(encoder, "meaning"), ""), header=not number)
-            print_row((f"{name}, words too", measure(encoder, "both"), ""))
+            print_row((f"{name}, as searching does", measure(encoder, "both"), ""))
         return
     general = general_check(arguments.shared / "stsb" / "stsb-en-dev.csv")
     case = default_case(find_taxonomy().languages)
