@@ -42,6 +42,12 @@ def builtin_taxonomy_directory() -> Path:
     return shipped if shipped.is_dir() else PACKAGE.parent / "data" / "esco"
 
 
+def builtin_title_counts() -> Path:
+    """Return the table of how many job titles mean each occupation: inside an installed package, or in the checkout."""
+    shipped = PACKAGE / "builtin" / "title_counts.csv.gz"
+    return shipped if shipped.is_file() else PACKAGE.parent / "data" / "title_counts.csv.gz"
+
+
 def builtin_encoder_directory() -> Path:
     """Return the folder of the tuned encoder that is shipped: inside an installed package, or in the checkout."""
     shipped = PACKAGE / "builtin" / "encoder"

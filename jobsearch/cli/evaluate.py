@@ -164,11 +164,9 @@ def sts(
     help="Rank by the encoder alone, by words alone, or as searching does, by both.",
 )
 @click.option(
-    "--no-descriptions",
-    "descriptions",
-    flag_value=False,
-    default=True,
-    help="By both: pass over what the taxonomy's descriptions say of the concepts.",
+    "--labels-only",
+    is_flag=True,
+    help="By both: pass over descriptions, and over how many job titles mean each occupation.",
 )
 @encoder_options
 def retrieval(
@@ -180,7 +178,7 @@ def retrieval(
     source: str | None,
     target: str | None,
     mode: Mode,
-    descriptions: bool,
+    labels_only: bool,
     names: tuple[str, ...],
     case: Case | None,
     as_json: bool,
@@ -205,7 +203,7 @@ def retrieval(
 
     with show_progress() as progress:
         sets, languages = _retrieval_sets(
-            paths, taxonomy_name, labels, kind, source, target, descriptions and mode == "both"
+            paths, taxonomy_name, labels, kind, source, target, mode == "both" and not labels_only
         )
         encoders = _find(names, case, languages)
         results = [
@@ -334,7 +332,7 @@ def _retrieval_sets(
     kind: Kind,
     source: str | None,
     target: str | None,
-    described: bool,
+    beside: bool,
 ) -> tuple[list[list[RetrievalSet]], tuple[str, ...]]:
     """Return the sets, those of one list of titles together, and the taxonomy's languages if it was needed."""
     from jobsearch.evaluation.retrieval_files import read_melo, read_titles
@@ -344,7 +342,7 @@ def _retrieval_sets(
 
     places = [Path(path).expanduser() for path in paths]
     if places and all(place.is_dir() for place in places):
-        known = find_taxonomy(taxonomy_name) if described else None
+        known = find_taxonomy(taxonomy_name) if beside else None
         return [[read_melo(place, known)] for place in places], ()
     taxonomy = find_taxonomy(taxonomy_name)
     if not places:
@@ -357,8 +355,8 @@ def _retrieval_sets(
         [read_melo(place, taxonomy)] if place.is_dir() else [read_titles(place, taxonomy, way) for way in ways]
         for place in places
     ]
-    if not described:
-        sets = [[replace(one, about=()) for one in own] for own in sets]
+    if not beside:
+        sets = [[replace(one, about=(), priors=None) for one in own] for own in sets]
     return sets, taxonomy.languages
 
 

@@ -24,6 +24,7 @@ class FusedScores:
         mode: `both` or `words`.
         about: vectors of what concepts are about and the cosine of each label with its own (see `index.about`):
             (concepts, dim), rows of NaN where there is nothing, and (labels,). None: nothing is known.
+        priors: how likely each concept is to be meant (`taxonomy.prior`), (concepts,).
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FusedScores:
         by_concept: bool,
         mode: Mode,
         about: tuple[Scores, Scores] | None = None,
+        priors: Scores | None = None,
     ) -> None:
         self._words = Words(Words.build(corpus))
         self._share = words_share(mode)
@@ -44,6 +46,11 @@ class FusedScores:
         ordered = concept_of[self._order]
         self._starts = np.flatnonzero(np.diff(ordered, prepend=-1))
         self._sizes = np.diff(self._starts, append=len(corpus))
+        # By words alone what shares no letters has to stay at 0.
+        if priors is None or mode == "words":
+            self._prior = np.zeros(len(self._starts), np.float32)
+        else:
+            self._prior = priors[ordered[self._starts]]
         self._owner = np.repeat(np.arange(len(self._starts)), self._sizes)
         self._rows: dict[str, list[int]] = {}
         for place, row in enumerate(self._order.tolist()):
@@ -81,10 +88,13 @@ class FusedScores:
 
     def _concepts(self, like: npt.NDArray[np.float64], exact: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         best = np.maximum.reduceat(like, self._starts)
-        return exact_first(concept_score(best, *self._evidence(like)), np.logical_or.reduceat(exact, self._starts))
+        scores = concept_score(best, *self._evidence(like), self._prior)
+        return exact_first(scores, np.logical_or.reduceat(exact, self._starts))
 
     def _labels(self, like: npt.NDArray[np.float64], exact: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         mean, preferred = self._evidence(like)
         back = np.empty_like(like)
-        back[self._order] = exact_first(concept_score(like, mean[self._owner], preferred[self._owner]), exact)
+        back[self._order] = exact_first(
+            concept_score(like, mean[self._owner], preferred[self._owner], self._prior[self._owner]), exact
+        )
         return back

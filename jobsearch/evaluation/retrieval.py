@@ -22,13 +22,15 @@ from jobsearch.lexical.fusion import Mode
 from jobsearch.progress import Progress, silent
 
 MODE_NAMES: Mapping[Mode, str] = {"words": "words", "both": "meaning and words"}
-_DESCRIBED = "meaning, words and descriptions"
+# What else searching counts, where a set tells it.
+_BESIDE = ("descriptions", "priors")
 RECALL_CUTS = (1, 5, 10)
 NDCG_CUT = 10
 # Scores that are held at once: 32 MB, and up to three times that while they are folded and sorted.
 _MOST_SCORES = 8_000_000
 
 Indices = npt.NDArray[np.int64]
+Priors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class RetrievalSet:
             words too lets a concept's labels speak for each other. None: nothing is known of that.
         about: a sentence about each concept, numbered as in `concept_of` or else `sibling_of`, "" where there is none;
             searching by both looks at it, too. Empty: nothing is known.
+        priors: how likely each concept is to be meant (`taxonomy.prior`), float32, numbered alike; searching by both
+            counts it, too. None: all alike.
     """
 
     name: str
@@ -57,6 +61,7 @@ class RetrievalSet:
     dropped: Mapping[str, int] = field(default_factory=dict)
     sibling_of: Indices | None = None
     about: tuple[str, ...] = ()
+    priors: Priors | None = None
 
     def __post_init__(self) -> None:
         if len(self.queries) < 2:
@@ -68,8 +73,11 @@ class RetrievalSet:
             if len(self.concept_of) != len(self.corpus) or not np.isin(steps, (0, 1)).all() or self.concept_of[0] != 0:
                 raise ValueError("concept_of must number each label's concept from 0, rising by 0 or 1")
         together = self.sibling_of if self.concept_of is None else self.concept_of
-        if self.about and (together is None or len(self.about) != int(together.max()) + 1):
+        numbered = 0 if together is None else int(together.max()) + 1
+        if len(self.about) not in (0, numbered):
             raise ValueError(f"{len(self.about)} sentences about concepts, expected one for each")
+        if self.priors is not None and len(self.priors) != numbered:
+            raise ValueError(f"priors of {len(self.priors)} concepts, expected one for each")
         for query, concepts in enumerate(self.relevant):
             if not len(concepts) or concepts.min() < 0 or concepts.max() >= self.concepts:
                 raise ValueError(f"query {query} has relevant concepts {concepts}, expected some of {self.concepts}")
@@ -179,7 +187,8 @@ def evaluate_retrieval(
     if mode != "meaning":
         concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
         about = _about(encoder, retrieval, concept_of, labels, rows, progress) if mode == "both" else None
-        fused = FusedScores(retrieval.corpus, concept_of, retrieval.concept_of is not None, mode, about)
+        by_concept = retrieval.concept_of is not None
+        fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, about, retrieval.priors)
     asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
     queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
@@ -195,15 +204,22 @@ def evaluate_retrieval(
             scores = fused.score(retrieval.queries[start:stop], cosines, queries[start:stop])
         parts.append(judge(scores, retrieval.relevant[start:stop], depth=NDCG_CUT))
     progress("ranking", len(retrieval), len(retrieval))
-    by = "" if mode == "meaning" else f", by {MODE_NAMES[mode] if about is None else _DESCRIBED}"
     return RetrievalResult(
-        set_name=f"{retrieval.name}{by}",
+        set_name=f"{retrieval.name}{_how(mode, about is not None, retrieval.priors is not None)}",
         encoder=EncoderId.of(encoder),
         judged=Judged.together(parts),
         labels=len(retrieval.corpus),
         concepts=retrieval.concepts,
         dropped=retrieval.dropped,
     )
+
+
+def _how(mode: Mode, described: bool, priors: bool) -> str:
+    """Return what a set's name says of how it was ranked."""
+    if mode == "meaning":
+        return ""
+    beside = [what for what, known in zip(_BESIDE, (described, priors), strict=True) if known and mode == "both"]
+    return f", by {MODE_NAMES[mode]}{', with ' if beside else ''}{' and '.join(beside)}"
 
 
 def _about(

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from jobsearch.errors import EvaluationError
-from jobsearch.evaluation.retrieval import Indices, RetrievalSet
+from jobsearch.evaluation.retrieval import Indices, Priors, RetrievalSet
 from jobsearch.evaluation.text_files import read_text
 from jobsearch.taxonomy.about import sentences_about
 from jobsearch.taxonomy.model import Concept, Taxonomy
+from jobsearch.taxonomy.prior import log_priors
 
 MELO_FILES = QUERIES, ELEMENTS, ANNOTATIONS = ("queries.tsv", "corpus_elements.tsv", "annotations.tsv")
 MAPPING = "concept_mapping.tsv"
@@ -31,7 +32,8 @@ def read_melo(folder: Path, taxonomy: Taxonomy | None = None) -> RetrievalSet:
     Args:
         folder: with `queries.tsv` and `corpus_elements.tsv` (id, text), `annotations.tsv` (query, 0, element,
             relevance) and maybe `concept_mapping.tsv` (element, concept), without headers or quoting.
-        taxonomy: its descriptions tell what the concepts are about that the mapping names.
+        taxonomy: its descriptions tell what the concepts are about that the mapping names; without one, priors are left
+            out too.
 
     Raises:
         EvaluationError: a file is missing, a row cannot be used (it is named), or fewer than 2 queries are annotated.
@@ -64,6 +66,7 @@ def read_melo(folder: Path, taxonomy: Taxonomy | None = None) -> RetrievalSet:
         dropped=_counts(("query without relevant element", len(queries) - len(kept))),
         sibling_of=None if concepts is None else np.array([distinct[concept] for concept in concepts], np.int64),
         about=() if taxonomy is None else _about(distinct, taxonomy),
+        priors=None if taxonomy is None else _priors(distinct),
     )
 
 
@@ -80,6 +83,12 @@ def _about(uris: Iterable[str], taxonomy: Taxonomy) -> tuple[str, ...]:
     sentences = sentences_about(taxonomy)
     found = tuple(sentences.get(uri, "") for uri in uris)
     return found if any(found) else ()
+
+
+def _priors(uris: Iterable[str]) -> Priors | None:
+    """Return how likely each concept is to be meant; None where none of them is known."""
+    found = log_priors(uris)
+    return found if found.any() else None
 
 
 def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> RetrievalSet:
@@ -123,6 +132,7 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
         relevant=tuple(relevant),
         concept_of=concept_of,
         about=_about(number, taxonomy),
+        priors=_priors(number),
         dropped=_counts(("title of an unknown occupation", len(unknown)), ("empty title", empty)),
     )
 

@@ -231,7 +231,9 @@ def _score(
     is_preferred = same & labels.preferred[every]
     preferred[owner[is_preferred]] = like[is_preferred]
     preferred = np.where(preferred > -2, preferred, mean)
-    scores = concept_score(like[places].astype(np.float64), mean, preferred)
+    # By words alone what shares no letters has to stay at 0.
+    prior = labels.priors[concepts] if share < 1 else 0.0
+    scores = concept_score(like[places].astype(np.float64), mean, preferred, prior)
     return _Scored(exact_first(scores, exact[places]), every[places], cosines[places], words[places], exact[places])
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from jobsearch.encoder.tensorfile import read_tensors
 from jobsearch.taxonomy.model import ESCO, KINDS, Kind, Taxonomy
+from jobsearch.taxonomy.prior import log_priors
 
 Array = npt.NDArray[Any]
 _SHORT_URI = re.compile(r"(occupation|skill)/[0-9a-z-]{1,36}\Z")
@@ -94,6 +95,7 @@ class LabelTable:
         self._preferred: Array = columns["label_preferred"]
         self._first_row: Array = columns["concept_first_row"]
         self._kinds: Array = columns["concept_kind"]
+        self._priors: Array = columns["concept_prior"]
         self._languages = tuple(Strings(columns["language_data"], columns["language_offsets"]))
         self._isco = Strings(columns["isco_data"], columns["isco_offsets"])
 
@@ -114,6 +116,11 @@ class LabelTable:
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that labels are in, sorted."""
         return self._languages
+
+    @property
+    def priors(self) -> Array:
+        """How likely each concept is to be meant (`taxonomy.prior`); float32 (concepts,)."""
+        return self._priors
 
     def kind_of(self, concept: int) -> Kind:
         """Return a concept's kind."""
@@ -287,6 +294,7 @@ def pack_labels(taxonomy: Taxonomy) -> dict[str, Array]:
         "label_language": np.array([row[1] for row in rows], np.uint8),
         "label_preferred": np.array([row[2] for row in rows], np.bool_),
         "concept_kind": np.array([KINDS.index(record.kind) for record in records], np.uint8),
+        "concept_prior": log_priors(uris),
         "concept_first_row": np.searchsorted(concept, np.arange(len(uris) + 1)).astype(np.int64),
         "relation_occupation": np.array([number[r.occupation_uri] for r in relations], np.int32),
         "relation_skill": np.array([number[r.skill_uri] for r in relations], np.int32),

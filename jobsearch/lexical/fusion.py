@@ -1,9 +1,10 @@
 """How meaning and words are put together: a few constants, chosen on validation data.
 
 A label's likeness is the weighted sum of two cosines, of meaning (the encoder's) and of words. Where its concept has a
-description, meaning is the cosine with both, the label and the description's first sentence. A concept's score
-is its best label's likeness, with a little of what its other labels say: of their mean, and of the preferred label. One
-label may be near by accident, all of them are not. Measurements: `tests/benchmarks/README.md`, "Words and meaning".
+description, meaning is the cosine with both, the label and the description's first sentence. A concept's score is its
+best label's likeness, with a little of what its other labels say: of their mean, and of the preferred label. One label
+may be near by accident, all of them are not. And what many job titles mean is a little likelier to be meant.
+Measurements: `tests/benchmarks/README.md`, "Words and meaning".
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ MatchedBy = Literal["exact", "meaning", "words", "both", "uri", "isco"]
 WORDS, MEAN, PREFERRED = 0.25, 0.1, 0.1
 # What the sentence about a concept weighs beside a label.
 ABOUT = 0.7
+# What a concept's score gains by its being e times as likely to be meant as the mean occupation.
+PRIOR = 0.02
 
 # The most that a concept scores without an exact label.
 _BELOW_EXACT = 1 - 1e-6
@@ -57,9 +60,14 @@ def likeness(cosines: Floats, words: Floats, share: float = WORDS) -> Floats:
     return result
 
 
-def concept_score(best: Floats, mean: Floats, preferred: Floats) -> Floats:
-    """Return a concept's score from the likeness of its best, its mean and its preferred label; arrays of one shape."""
-    result: Floats = (1 - MEAN - PREFERRED) * best + MEAN * mean + PREFERRED * preferred
+def concept_score(best: Floats, mean: Floats, preferred: Floats, prior: Floats | float = 0.0) -> Floats:
+    """Return a concept's score from the likeness of its best, its mean and its preferred label; arrays of one shape.
+
+    Args:
+        best, mean, preferred: likeness.
+        prior: the logarithm of how likely it is to be meant, against the mean occupation (`taxonomy.prior`).
+    """
+    result: Floats = (1 - MEAN - PREFERRED) * best + MEAN * mean + PREFERRED * preferred + PRIOR * prior
     return result
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from encoders import HashEncoder
 
@@ -16,6 +17,7 @@ from jobsearch.cli.app import run
 from jobsearch.encoder import library
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.errors import EncoderError
+from jobsearch.evaluation import retrieval_files
 from jobsearch.taxonomy.library import activate, store_taxonomy
 from jobsearch.taxonomy.model import Concept, Source, Taxonomy
 
@@ -141,6 +143,15 @@ def test_retrieval_by_mode(capsys: pytest.CaptureFixture[str], mode: str, added:
     assert held_out["set"] == f"trades held-out occupations{added}"
     figures, _ = evaluate(capsys, "retrieval", "melo", "--mode", mode)
     assert f"melo{added}" in figures
+
+
+def test_retrieval_by_labels_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval_files, "log_priors", lambda uris: np.array([float(len(uri)) for uri in uris], "f4"))
+    command = ("retrieval", "titles.csv", "--mode", "both")
+    names = [as_json(capsys, *command, *flag)["set"] for flag in ((), ("--labels-only",))]
+    name = "titles in trades, all labels, by meaning and words"
+    assert names == [f"{name}, with priors", name]
+    assert as_json(capsys, "retrieval", "titles.csv")["set"] == "titles in trades, all labels"
 
 
 def test_retrieval_by_no_known_mode(capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,7 +107,7 @@ def test_what_concepts_are_about_counts_as_in_searching(monkeypatch: pytest.Monk
     queries = (*QUERIES[:4], "water")
     made = RetrievalSet("set", queries, tuple(labels.texts), ones(5), labels.concept_of.astype(np.int64), about=about)
     found = evaluate_retrieval(ENCODER, made, mode="both")
-    assert found.set_name == "set, by meaning, words and descriptions"
+    assert found.set_name == "set, by meaning and words, with descriptions"
     for query, rank in enumerate(found.ranks.tolist()):
         hits = engine.search(queries[query], 270, mode="both")
         scores = {hit.uri: hit.score for hit in hits}

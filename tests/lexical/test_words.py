@@ -306,4 +306,6 @@ def test_likeness_and_score_are_weighted_means() -> None:
     )
     assert found.tolist() == pytest.approx([expected, 0.3])
     assert concept_score(one, one, one).tolist() == pytest.approx(one.tolist())
-    assert concept_score(np.array([1.0]), np.array([0.5]), np.array([0.0])).tolist() == pytest.approx([0.85])
+    parts = (np.array([1.0]), np.array([0.5]), np.array([0.0]))
+    assert concept_score(*parts).tolist() == pytest.approx([0.85])
+    assert concept_score(*parts, np.array([-1.5])).tolist() == pytest.approx([0.82])
