@@ -35,7 +35,7 @@ def model_card(record: Mapping[str, Any]) -> str:
         "",
         f"- Base: {base['name']}, fingerprint `{base['fingerprint']}`, case {base['case']}.",
         f"- Data: {data['training']:,} training and {data['validation']:,} validation pairs, digest "
-        f"`{data['digest'][:16]}`.",
+        f"`{data['digest'][:16]}`{_where_looked(data)}.",
         f"- Steps: {record['steps']:,}, {record['ending']}; best checkpoint at step {record['best_step']:,}; seed "
         f"{record['seed']}; {record['seconds']:.0f} s.",
         *_teacher_lines(record.get("teacher")),
@@ -54,6 +54,11 @@ def model_card(record: Mapping[str, Any]) -> str:
     lines += ["", "Recipe:", "", "| value | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in record["recipe"].items() if name not in ("name", "summary")]
     return "\n".join(lines) + "\n"
+
+
+def _where_looked(data: Mapping[str, Any]) -> str:
+    """Return among what held-out titles of one's own pairs were looked for, where that is not the pairs themselves."""
+    return f"; held-out titles were looked for among all labels of taxonomy {data['among']}" if "among" in data else ""
 
 
 def _teacher_lines(teacher: Mapping[str, Any] | None) -> list[str]:
