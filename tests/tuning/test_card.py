@@ -88,7 +88,6 @@ def test_where_titles_of_known_names_were_looked_for_is_on_it() -> None:
     record = copy.deepcopy(RECORD)
     record["data"]["among"] = "esco-1.2.1-en"
     digest = f"digest `{'cd' * 8}`"
-    assert f"{digest}; held-out titles were looked for among all labels of taxonomy esco-1.2.1-en.\n" in model_card(
-        record
-    )
+    where = "held-out titles were looked for among all labels of taxonomy esco-1.2.1-en"
+    assert f"{digest}; {where}.\n" in model_card(record)
     assert f"{digest}.\n" in model_card(RECORD)
