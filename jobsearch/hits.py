@@ -25,13 +25,14 @@ class Hit:
     Args:
         rank: 1 for the best.
         score: -1 to 1, higher is better; 1 for a label that is what was typed. By meaning alone it is the cosine; by
-            both, or by words, what `lexical.fusion` makes of it and of the concept's other labels.
+            both, or by words, what `lexical.fusion` makes of it and of the concept's other labels; by both, of its
+            description and of how many job titles mean it, too.
         uri: the concept.
         kind: `"occupation"` or `"skill"`.
         label: the concept's preferred label, in the matched label's language.
         matched_label: the label that was nearest to the query.
         language: language of the matched label.
-        cosine: of query and matched label, by meaning, -1 to 1.
+        cosine: of query and matched label alone, by meaning, -1 to 1.
         words: how alike the two are by their letters, 0 to 1; 0 where only meaning was asked.
         matched_by: `"exact"`: the label is what was typed, but for case; else what brought the concept up:
             `"meaning"`, `"words"` or `"both"`. For a URI or an ISCO code that was typed: `"uri"` or `"isco"`.
