@@ -142,6 +142,8 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     assert {name for name in names if name.endswith(".py")} == sources
     shipped = [path for folder in ("esco", "encoder") for path in (ROOT / "data" / folder).iterdir()]
     expected = {f"jobsearch/builtin/{path.parent.name}/{path.name}": path.read_bytes() for path in shipped}
+    counts = ROOT / "data" / "title_counts.csv.gz"
+    expected[f"jobsearch/builtin/{counts.name}"] = counts.read_bytes()
     assert files.keys() == expected.keys()
     assert files == expected
     assert {"jobsearch/builtin/esco/taxonomy.json", "jobsearch/builtin/encoder/delta.safetensors"} <= files.keys()
