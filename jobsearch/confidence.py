@@ -65,12 +65,13 @@ class Calibration:
         """The least score of a good match."""
         return (math.log(GOOD / (1 - GOOD)) - self.offset) / self.slope
 
-    def confidences(self, scores: Floats, unseen: float | None = None) -> Floats:
+    def confidences(self, scores: Floats, unseen: float | None = None, nearest: float | None = None) -> Floats:
         """Return the probability that each candidate is the concept meant.
 
         Args:
             scores: of the candidates of one kind, (n,), in any order, its best ones.
             unseen: score, at most, that is taken for those missing among the first ten; None: there are no others.
+            nearest: score that tells how likely the right one is among these; None: the best one.
 
         Returns:
             Float64 (n,), 0 to 1; those of the best ten sum up to 1 at most.
@@ -84,7 +85,7 @@ class Calibration:
         ]
         weights = np.exp(self.sharpness * (scores - best))
         shares = weights / np.exp(self.sharpness * (sharing - best)).sum()
-        found: Floats = shares / (1 + math.exp(-self.offset - self.slope * best))
+        found: Floats = shares / (1 + math.exp(-self.offset - self.slope * (best if nearest is None else nearest)))
         return found
 
 
@@ -101,7 +102,13 @@ def evidence(scores: Floats, kinds: npt.NDArray[np.uint8], preferred: npt.NDArra
     return np.where(outdone, ALTERNATIVE, scores)
 
 
-def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode, unseen: float | None = None) -> Floats:
+def confidences(
+    scores: Floats,
+    kinds: npt.NDArray[np.uint8],
+    mode: Mode,
+    unseen: float | None = None,
+    plain: Floats | None = None,
+) -> Floats:
     """Return the probability that each candidate is the concept meant, of those of its kind.
 
     Args:
@@ -110,10 +117,13 @@ def confidences(scores: Floats, kinds: npt.NDArray[np.uint8], mode: Mode, unseen
         mode: what they were found by.
         unseen: score that is taken for those missing where a kind has fewer than ten here: candidates of both kinds are
             named together, and one may have most of them; None: there are no others.
+        plain: scores without what coded titles make of them, which tell how near the nearest is; None: `scores`.
     """
     found = np.zeros(len(scores))
     for kind in np.unique(kinds).tolist():
-        found[kinds == kind] = CALIBRATIONS[mode].confidences(scores[kinds == kind], unseen)
+        own = kinds == kind
+        nearest = None if plain is None else float(plain[own].max())
+        found[own] = CALIBRATIONS[mode].confidences(scores[own], unseen, nearest)
     return found
 
 

@@ -191,7 +191,9 @@ class Searcher:
             words=min(found.words, 1.0),
             matched_by=found.matched_by,
             confidence=found.confidence,
-            good_match=None if found.confidence is None else found.score >= good_score,
+            good_match=None
+            if found.confidence is None
+            else (found.score if found.plain is None else found.plain) >= good_score,
         )
 
 

@@ -19,6 +19,7 @@ from jobsearch.filters import Filter
 from jobsearch.hits import Hit, KindFilter
 from jobsearch.index import reader
 from jobsearch.index.about import About
+from jobsearch.index.coded import CodedTitles
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import Manifest
 from jobsearch.index.reader import IndexVersion
@@ -106,13 +107,17 @@ def manifest_of(dim: int, search: Mapping[str, int] | None = None, recall: float
 
 
 def version_of(
-    taxonomy: Taxonomy, encoder: Encoder, index_type: str = "flat", search: Mapping[str, int] | None = None
+    taxonomy: Taxonomy,
+    encoder: Encoder,
+    index_type: str = "flat",
+    search: Mapping[str, int] | None = None,
+    coded: CodedTitles | None = None,
 ) -> IndexVersion:
     """Return a version that is in memory only."""
     embeddings = encoder.encode([label for _, label, _ in taxonomy.labels()])
     vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
     words = Words(Words.build([label for _, label, _ in taxonomy.labels()]))
-    labels = LabelTable(pack_labels(taxonomy))
+    labels = LabelTable(pack_labels(taxonomy, coded))
     about = About(About.build(sentences_about(taxonomy), labels, embeddings, encoder))
     return IndexVersion("t", "0001", manifest_of(encoder.dim, search), vectors, labels, encoder, words, about)
 
@@ -137,10 +142,14 @@ class ByMeaning(JobSearch):
 
 
 def engine_of(
-    taxonomy: Taxonomy, encoder: Encoder, index_type: str = "flat", search: Mapping[str, int] | None = None
+    taxonomy: Taxonomy,
+    encoder: Encoder,
+    index_type: str = "flat",
+    search: Mapping[str, int] | None = None,
+    coded: CodedTitles | None = None,
 ) -> ByMeaning:
     """Return an engine, by meaning, over a version that is in memory only."""
-    return ByMeaning(IndexDirectory(Path("/nowhere/t")), version_of(taxonomy, encoder, index_type, search))
+    return ByMeaning(IndexDirectory(Path("/nowhere/t")), version_of(taxonomy, encoder, index_type, search, coded))
 
 
 def by_vector(vectors: Mapping[str, Sequence[float]]) -> Wrapped:

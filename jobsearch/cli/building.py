@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -14,6 +15,7 @@ from jobsearch.cli.common import Command, say, show_progress
 if TYPE_CHECKING:
     from jobsearch.encoder.text import Case
     from jobsearch.index.build import Options
+    from jobsearch.index.coded import CodedTitles
     from jobsearch.index.reader import IndexVersion
     from jobsearch.index.versions import IndexDirectory
 
@@ -35,21 +37,50 @@ def build_options(
     force: bool = False,
     index_type: str | None = None,
     keep_edits: bool = True,
+    titles: str | None = None,
+    no_titles: bool = False,
 ) -> Options:
     """Return how to build, of what the options said.
 
     Raises:
-        IndexingError: the gate's file cannot be used.
+        IndexingError, EvaluationError: the gate's file or that of coded titles cannot be used.
     """
-    from pathlib import Path
-
     from jobsearch.index.build import Options
     from jobsearch.index.edit_files import read_gate
 
     if gate and no_gate:
         raise click.UsageError("--gate and --no-gate exclude each other")
-    queries = read_gate(Path(gate)) if gate else None
-    return Options(index_type=index_type, gate=queries, no_gate=no_gate, force=force, keep_edits=keep_edits)
+    if titles and no_titles:
+        raise click.UsageError("--titles and --no-titles exclude each other")
+    return Options(
+        index_type=index_type,
+        gate=read_gate(Path(gate)) if gate else None,
+        no_gate=no_gate,
+        force=force,
+        keep_edits=keep_edits,
+        titles=read_coded(Path(titles)) if titles else None,
+        no_titles=no_titles,
+    )
+
+
+def read_coded(path: Path) -> CodedTitles:
+    """Count the concepts of coded titles.
+
+    Args:
+        path: CSV with the columns `vacancyTitle` and `conceptUri`.
+
+    Raises:
+        EvaluationError: it is missing or no such CSV.
+        IndexingError: it holds no titles with a concept.
+    """
+    from jobsearch.errors import IndexingError
+    from jobsearch.evaluation.retrieval_files import title_rows
+    from jobsearch.index.coded import CodedTitles
+
+    found = CodedTitles.of(uri.strip() for title, uri in title_rows(path) if title.strip() and uri.strip())
+    if not found.counts:
+        raise IndexingError(f"{path} holds no titles with a concept; write one a row: vacancyTitle,conceptUri")
+    return found
 
 
 def index_directory(name: str | None) -> IndexDirectory:

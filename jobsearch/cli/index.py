@@ -57,6 +57,12 @@ for command in (add, remove, delete, export, push):
     help="flat, hnsw, ivf, pq, sq8, compact or a FAISS factory string. Default: as before, else by size.",
 )
 @gate_options
+@click.option(
+    "--titles",
+    metavar="CSV",
+    help="Titles that you have coded: vacancyTitle,conceptUri. What they often mean is likelier to be meant.",
+)
+@click.option("--no-titles", is_flag=True, help="Drop the coded titles of the old version.")
 @click.option("--discard-edits", is_flag=True, help="Leave out what `index add` and `remove` did to the old version.")
 @json_option
 def build_command(
@@ -65,6 +71,8 @@ def build_command(
     encoder: str | None,
     case: Case | None,
     index_type: str | None,
+    titles: str | None,
+    no_titles: bool,
     discard_edits: bool,
     as_json: bool,
     **gate: Any,
@@ -73,17 +81,21 @@ def build_command(
 
     The old version stays in use until the new one is whole and checked. Labels that it has by the same encoder are
     not embedded again. With --gate the new version must find the right concepts of a CSV (query,uri) at least as
-    often as the old one; later builds keep the gate. --json prints what `index info --json` does, and the seconds.
+    often as the old one; later builds keep the gate, and the counts of --titles. --json prints what `index info --json`
+    does, and the seconds.
 
     \b
     Examples:
       jobsearch index build --encoder tuned-1 --gate reference.csv
+      jobsearch index build --titles coded.csv
       jobsearch index build --name german --taxonomy esco-de --case keep
     """
     from jobsearch.index.versions import IndexDirectory
     from jobsearch.taxonomy.library import active_name
 
-    options = build_options(index_type=index_type, keep_edits=not discard_edits, **gate)
+    options = build_options(
+        index_type=index_type, keep_edits=not discard_edits, titles=titles, no_titles=no_titles, **gate
+    )
     name = name or taxonomy or active_name()
     begun = time.perf_counter()
     built = build(name, *as_before(name, taxonomy, encoder, case), options, told=not as_json)
@@ -168,6 +180,7 @@ def info(name: str | None, as_json: bool) -> None:
             ("Vectors", _describe_vectors(entry)),
             ("Edits", f"{entry['edits']:,} labels or concepts added or removed"),
             ("Gate", _describe_gate(entry["gate"])),
+            ("Titles", _describe_titles(entry["titles"])),
         ]
     )
 
@@ -179,6 +192,10 @@ def _describe_vectors(entry: dict[str, Any]) -> str:
         f"{entry['index_type']} ({entry['factory']}{knobs}), {entry['dim']} wide, cosine; "
         f"recall@10 {recall['recall@10']:.4f} over {recall['queries']} queries"
     )
+
+
+def _describe_titles(titles: dict[str, int] | None) -> str:
+    return "none" if titles is None else f"{titles['titles']:,} coded, of {titles['concepts']:,} concepts"
 
 
 def _describe_gate(gate: dict[str, Any] | None) -> str:

@@ -21,6 +21,7 @@ from jobsearch.errors import IndexingError, JobSearchError
 from jobsearch.files import storage_errors
 from jobsearch.index.about import About
 from jobsearch.index.check import check_version
+from jobsearch.index.coded import CodedTitles
 from jobsearch.index.edits import Edit, apply_edits, read_edits, unpack_taxonomy, write_edits
 from jobsearch.index.embedding import embed_labels, forget_unfinished, known_sentences
 from jobsearch.index.gate import Gate, check_gate
@@ -33,6 +34,7 @@ from jobsearch.index.manifest import (
     LABELS,
     MANIFEST,
     METRIC,
+    TITLES,
     VECTORS,
     WORDS,
     Manifest,
@@ -61,6 +63,8 @@ class Options:
         no_gate: drop the gate of the version before.
         force: publish though the gate says no.
         keep_edits: apply the edits of the version before to the new taxonomy too.
+        titles: titles that were coded; None, and no version before: none.
+        no_titles: drop those of the version before.
     """
 
     index_type: str | None = None
@@ -68,6 +72,8 @@ class Options:
     no_gate: bool = False
     force: bool = False
     keep_edits: bool = True
+    titles: CodedTitles | None = None
+    no_titles: bool = False
 
 
 def build_index(
@@ -170,11 +176,12 @@ class _Content:
 
 @dataclass(frozen=True)
 class _Before:
-    """What the version in use hands on: its edits, gate and type. Empty where there is none."""
+    """What the version in use hands on: its edits, gate, type and coded titles. Empty where there is none."""
 
     edits: tuple[Edit, ...] = ()
     gate: Gate | None = None
     index_type: str | None = None
+    titles: CodedTitles | None = None
 
 
 def _publish(
@@ -195,7 +202,11 @@ def _publish(
         write_edits(aside, content.edits)
         if gate is not None:
             gate.write(aside)
-        manifest = _write(aside, content, directory, progress, options.index_type or before.index_type)
+        titles = options.titles or (None if options.no_titles else before.titles)
+        if titles is not None:
+            _check_titles(titles, content.taxonomy, directory.name)
+            titles.write(aside)
+        manifest = _write(aside, content, titles, directory, progress, options.index_type or before.index_type)
         progress("checking", 0, 0)
         new = open_version_at(aside, directory.name, "new", directory.mend)
         check_version(new)
@@ -208,6 +219,18 @@ def _publish(
     return _open_published(directory, manifest)
 
 
+def _check_titles(titles: CodedTitles, taxonomy: Taxonomy, name: str) -> None:
+    """Refuse coded titles that mean no concept of the index, and tell of those that do not."""
+    counted, held = sum(titles.counts.values()), titles.within(taxonomy.by_uri)
+    if not held:
+        raise IndexingError(
+            f"none of the {counted:,} coded titles means a concept of index {name!r}, such as "
+            f"{next(iter(titles.counts))!r}; give the URIs that hits show, or drop them with --no-titles"
+        )
+    if held < counted:
+        _log.warning("%d of %d coded titles mean concepts that index %r does not hold", counted - held, counted, name)
+
+
 def _before(directory: IndexDirectory) -> _Before:
     """Return what the version in use hands on, also where other files of it are broken, which a build mends."""
     if not directory.exists:
@@ -215,15 +238,15 @@ def _before(directory: IndexDirectory) -> _Before:
     try:
         path = directory.version_path(directory.current())
         manifest = Manifest.read(path, directory.mend)
-        for name in (EDITS, GATE):
+        for name in (EDITS, GATE, TITLES):
             manifest.verify_files(path, directory.mend, name)
-        edits, gate = read_edits(path), Gate.of_version(path)
+        edits, gate, titles = read_edits(path), Gate.of_version(path), CodedTitles.of_version(path)
     except IndexingError as error:
-        _log.warning("edits, gate and type of the version in use cannot be taken over: %s", error)
+        _log.warning("edits, gate, titles and type of the version in use cannot be taken over: %s", error)
         return _Before()
     # A type that is the default for its size was not chosen; the default may change with the size.
     default = find_type(None, manifest.counts["labels"], manifest.dim).name
-    return _Before(edits, gate, None if manifest.index_type == default else manifest.index_type)
+    return _Before(edits, gate, None if manifest.index_type == default else manifest.index_type, titles)
 
 
 def _whole_version(directory: IndexDirectory) -> IndexVersion | None:
@@ -250,14 +273,19 @@ def _open_published(directory: IndexDirectory, manifest: Manifest) -> IndexVersi
 
 
 def _write(
-    aside: Path, content: _Content, directory: IndexDirectory, progress: Progress, index_type: str | None
+    aside: Path,
+    content: _Content,
+    titles: CodedTitles | None,
+    directory: IndexDirectory,
+    progress: Progress,
+    index_type: str | None,
 ) -> Manifest:
     """Write labels, vectors, encoder and manifest, and return the manifest."""
     taxonomy, encoder = content.taxonomy, content.encoder
     labels = [label for _, label, _ in taxonomy.labels()]
     kind = find_type(index_type, len(labels), encoder.dim)
     embeddings = embed_labels(labels, encoder, directory, progress, np.float16 if kind.half else np.float32)
-    columns, sentences = pack_labels(taxonomy), sentences_about(taxonomy)
+    columns, sentences = pack_labels(taxonomy, titles), sentences_about(taxonomy)
     known = known_sentences(directory, encoder) if sentences else {}
     told = About.build(sentences, LabelTable(columns), embeddings, encoder, known, progress)
     progress("building index", 0, 0)

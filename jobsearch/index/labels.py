@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobsearch.encoder.tensorfile import read_tensors
+from jobsearch.index.coded import CodedTitles
 from jobsearch.taxonomy.model import ESCO, KINDS, Kind, Taxonomy
 from jobsearch.taxonomy.prior import log_priors
 
@@ -96,6 +97,7 @@ class LabelTable:
         self._first_row: Array = columns["concept_first_row"]
         self._kinds: Array = columns["concept_kind"]
         self._priors: Array = columns["concept_prior"]
+        self._own_priors: Array = columns["concept_own_prior"]
         self._languages = tuple(Strings(columns["language_data"], columns["language_offsets"]))
         self._isco = Strings(columns["isco_data"], columns["isco_offsets"])
 
@@ -121,6 +123,16 @@ class LabelTable:
     def priors(self) -> Array:
         """How likely each concept is to be meant (`taxonomy.prior`); float32 (concepts,)."""
         return self._priors
+
+    @property
+    def own_priors(self) -> Array:
+        """The same by titles that the user has coded (`index.coded`), 0 where there are none; float32 (concepts,)."""
+        return self._own_priors
+
+    @cached_property
+    def has_own_priors(self) -> bool:
+        """Whether there are any."""
+        return bool(self._own_priors.any())
 
     def kind_of(self, concept: int) -> Kind:
         """Return a concept's kind."""
@@ -279,8 +291,13 @@ class LabelTable:
 _GROUP_COLUMNS = ("group_code", "group_language", "group_label")
 
 
-def pack_labels(taxonomy: Taxonomy) -> dict[str, Array]:
-    """Lay a taxonomy out as the columns of a label table, rows in the order of `taxonomy.labels()`."""
+def pack_labels(taxonomy: Taxonomy, coded: CodedTitles | None = None) -> dict[str, Array]:
+    """Lay a taxonomy out as the columns of a label table, rows in the order of `taxonomy.labels()`.
+
+    Args:
+        taxonomy: labels and concepts.
+        coded: titles of one's own, which tell how likely concepts are to be meant.
+    """
     uris = list(taxonomy.by_uri)
     number = {uri: position for position, uri in enumerate(uris)}
     records = [taxonomy.by_uri[uri][0] for uri in uris]
@@ -295,6 +312,7 @@ def pack_labels(taxonomy: Taxonomy) -> dict[str, Array]:
         "label_preferred": np.array([row[2] for row in rows], np.bool_),
         "concept_kind": np.array([KINDS.index(record.kind) for record in records], np.uint8),
         "concept_prior": log_priors(uris),
+        "concept_own_prior": (coded or CodedTitles({})).priors(uris, (record.kind for record in records)),
         "concept_first_row": np.searchsorted(concept, np.arange(len(uris) + 1)).astype(np.int64),
         "relation_occupation": np.array([number[r.occupation_uri] for r in relations], np.int32),
         "relation_skill": np.array([number[r.skill_uri] for r in relations], np.int32),

@@ -16,7 +16,7 @@ MANIFEST, VECTORS, LABELS, ENCODER = "manifest.json", "vectors.faiss", "labels.s
 HALVES = "vectors.npy"
 WORDS = "words.safetensors"
 ABOUT = "about.safetensors"
-EDITS, GATE = "edits.json", "gate.json"
+EDITS, GATE, TITLES = "edits.json", "gate.json", "titles.json"
 METRIC = "inner_product"
 _CHUNK = 1 << 18
 

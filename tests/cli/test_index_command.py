@@ -32,6 +32,7 @@ SUMMARY = {
     "recall": {"recall@10": float, "queries": int},
     "edits": int,
     "gate": type(None),
+    "titles": type(None),
     "taxonomy": {"name": str, "version": str, "fingerprint": str, "languages": [str]},
     "made_with": {"jobsearch": str, "faiss": str},
 }

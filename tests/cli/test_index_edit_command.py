@@ -213,3 +213,40 @@ def test_an_export_replaces_nothing(session_home: Path, cli: Cli, tmp_path: Path
     (tmp_path / "mine").write_text("precious")
     assert "is there already" in error_of(cli(session_home, "index", "export", str(tmp_path)))
     assert (tmp_path / "mine").read_text() == "precious"
+
+
+# --- coded titles ------------------------------------------------------------------------------------------------
+
+
+def test_coded_titles_are_counted_kept_and_dropped(home: Path, cli: Cli, tmp_path: Path) -> None:
+    def titles() -> Any:
+        return json.loads(cli(home, "index", "info", "--json").out)["titles"]
+
+    rows = (f"night nurse,{NURSE}", f"nurse (f),{NURSE}", "x,urn:other", " ,urn:empty", "y, ")
+    coded = write(tmp_path / "coded.csv", "vacancyTitle,conceptUri", *rows)
+    done = cli(home, "index", "build", "--titles", coded)
+    assert done.code == 0
+    assert "1 of 3 coded titles mean concepts that index 'small' does not hold" in done.err
+    assert titles() == {"titles": 3, "concepts": 2}
+    assert "Titles     3 coded, of 2 concepts\n" in cli(home, "index", "info").out
+    assert cli(home, "index", "build").code == 0
+    assert titles() == {"titles": 3, "concepts": 2}
+    assert cli(home, "index", "build", "--no-titles").code == 0
+    assert titles() is None
+    assert "Titles     none\n" in cli(home, "index", "info").out
+
+
+def test_coded_titles_that_cannot_be_used(home: Path, cli: Cli, tmp_path: Path) -> None:
+    coded = write(tmp_path / "coded.csv", "vacancyTitle,conceptUri", "nurse,urn:x")
+    assert "none of the 1 coded titles means a concept of index 'small'" in error_of(
+        cli(home, "index", "build", "--titles", coded)
+    )
+    empty = write(tmp_path / "empty.csv", "vacancyTitle,conceptUri", "nurse,")
+    assert "holds no titles with a concept; write one a row: vacancyTitle,conceptUri" in error_of(
+        cli(home, "index", "build", "--titles", empty)
+    )
+    assert "expected a CSV file with the columns vacancyTitle,conceptUri" in error_of(
+        cli(home, "index", "build", "--titles", write(tmp_path / "other.csv", "a,b", "1,2"))
+    )
+    assert "exclude each other" in error_of(cli(home, "index", "build", "--titles", coded, "--no-titles"), code=2)
+    assert json.loads(cli(home, "index", "info", "--json").out)["version"] == "0001"

@@ -411,7 +411,7 @@ def test_labels_in_another_order_than_the_vectors_are_not_published(
 ) -> None:
     backwards = Taxonomy(small_taxonomy.source, small_taxonomy.concepts[::-1])
     pack = module.pack_labels
-    monkeypatch.setattr(module, "pack_labels", lambda taxonomy: pack(backwards))
+    monkeypatch.setattr(module, "pack_labels", lambda taxonomy, coded: pack(backwards, coded))
     with nothing_changes(published), pytest.raises(IndexingError, match="expected below"):
         build_index(small_taxonomy, hash_encoder, published)
 
