@@ -114,6 +114,15 @@ def open_both(base: str = "use", tuned: str | None = None) -> tuple[JobSearch, J
     Raises:
         JobSearchError: one cannot be opened or built.
     """
+    from jobsearch.index.manifest import TITLES
     from jobsearch.tuning.models import newest_model
 
-    return open_encoder_engine(base), open_encoder_engine(tuned or newest_model())
+    engines = open_encoder_engine(base), open_encoder_engine(tuned or newest_model())
+    if len({str(engine.opened.manifest.files.get(TITLES)) for engine in engines}) > 1:
+        names = " and ".join(repr(engine.opened.name) for engine in engines)
+        click.echo(
+            f"Warning: the indexes {names} count other coded titles, so not all that differs is the encoder's doing; "
+            "run `jobsearch index build --name NAME --titles CSV` for both",
+            err=True,
+        )
+    return engines

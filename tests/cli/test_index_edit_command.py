@@ -250,3 +250,13 @@ def test_coded_titles_that_cannot_be_used(home: Path, cli: Cli, tmp_path: Path) 
     )
     assert "exclude each other" in error_of(cli(home, "index", "build", "--titles", coded, "--no-titles"), code=2)
     assert json.loads(cli(home, "index", "info", "--json").out)["version"] == "0001"
+
+
+def test_comparing_with_an_index_of_other_coded_titles_is_warned_of(home: Path, cli: Cli, tmp_path: Path) -> None:
+    coded = write(tmp_path / "coded.csv", "vacancyTitle,conceptUri", f"night nurse,{NURSE}")
+    assert cli(home, "index", "build", "--name", "other", "--taxonomy", "small", "--titles", coded).code == 0
+    warning = "Warning: the indexes 'small' and 'other' count other coded titles"
+    assert warning in cli(home, "compare", "nurse", "--base", "small", "--tuned", "other", "-k", "1").err
+    assert "Warning" not in cli(home, "compare", "nurse", "--base", "other", "--tuned", "other", "-k", "1").err
+    assert cli(home, "index", "build", "--titles", coded).code == 0
+    assert "Warning" not in cli(home, "compare", "nurse", "--base", "small", "--tuned", "other", "-k", "1").err
