@@ -229,7 +229,7 @@ def test_a_gate_that_is_broken_itself_is_lost_and_the_log_says_so(
     (directory.version_path("0001") / "gate.json").write_text("[]")
     with caplog.at_level(logging.WARNING, logger="jobsearch"):
         assert built(directory, without="ab") is None
-    assert "edits, gate and type of the version in use cannot be taken over: " in caplog.text
+    assert "edits, gate, titles and type of the version in use cannot be taken over: " in caplog.text
 
 
 def test_a_damaged_pointer_is_mended(directory: IndexDirectory) -> None:
