@@ -23,9 +23,6 @@ def summary_of(directory: IndexDirectory) -> dict[str, Any]:
 
 def record_of(directory: IndexDirectory, version: str, manifest: Manifest) -> dict[str, Any]:
     """Return the record of a version of an index."""
-    from jobsearch.index.coded import CodedTitles
-
-    coded = CodedTitles.of_version(directory.version_path(version))
     return {
         "name": directory.name,
         "path": str(directory.path),
@@ -41,7 +38,7 @@ def record_of(directory: IndexDirectory, version: str, manifest: Manifest) -> di
         "recall": manifest.recall,
         "edits": manifest.edits,
         "gate": manifest.gate,
-        "titles": None if coded is None else coded.summary(),
+        "titles": manifest.titles,
         "taxonomy": manifest.taxonomy,
         "made_with": manifest.made_with,
     }

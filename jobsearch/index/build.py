@@ -324,6 +324,7 @@ def _write(
         edits=len(content.edits),
         gate=None,
         previous=directory.current_or_none(),
+        titles=None if titles is None else titles.summary(),
         made_with={"jobsearch": jobsearch.__version__, "faiss": importlib.metadata.version("faiss-cpu")},
         files=describe_files(aside),
     )

@@ -44,6 +44,8 @@ class Manifest:
         files: for each file, relative to the version's folder: size in bytes and XXH3-128 (hex). XXH3 finds damage,
             it does not defend against forgery, and it reads at memory speed: all files are checked at each opening.
         previous: number of the version that was current when this one was built: what a rollback goes back to.
+        titles: how many coded `titles` count, and how many `concepts` they mean (`titles.json` has the counts); None if
+            there are none.
         format_version: of the directory's layout.
     """
 
@@ -63,6 +65,7 @@ class Manifest:
     made_with: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]
     previous: str | None = None
+    titles: Mapping[str, int] | None = None
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
