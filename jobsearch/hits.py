@@ -30,7 +30,7 @@ class Hit:
         uri: the concept.
         kind: `"occupation"` or `"skill"`.
         label: the concept's preferred label, in the matched label's language.
-        matched_label: the label that was nearest to the query.
+        matched_label: the label that was nearest to the query; where there is a description, with that beside it.
         language: language of the matched label.
         cosine: of query and matched label alone, by meaning, -1 to 1.
         words: how alike the two are by their letters, 0 to 1; 0 where only meaning was asked.

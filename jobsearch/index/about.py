@@ -98,7 +98,10 @@ class About:
             return found
         place = np.minimum(np.searchsorted(self.concepts, concepts), len(self) - 1)
         have = self.concepts[place] == concepts
-        found[have] = self.vectors[place[have]] @ vector
+        wanted = np.flatnonzero(have)
+        for start in range(0, len(wanted), _SLICE):
+            part = wanted[start : start + _SLICE]
+            found[part] = self.vectors[place[part]] @ vector
         return found
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import numpy as np
 import jobsearch
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.tensorfile import write_tensors
-from jobsearch.errors import IndexingError, JobSearchError
+from jobsearch.errors import IndexFormatError, IndexingError, JobSearchError
 from jobsearch.files import storage_errors
 from jobsearch.index.about import About
 from jobsearch.index.check import check_version
@@ -39,6 +40,7 @@ from jobsearch.index.manifest import (
     WORDS,
     Manifest,
     describe_files,
+    hash_file,
 )
 from jobsearch.index.reader import IndexVersion, open_version, open_version_at
 from jobsearch.index.recall import AT, calibrate
@@ -225,7 +227,8 @@ def _check_titles(titles: CodedTitles, taxonomy: Taxonomy, name: str) -> None:
     if not held:
         raise IndexingError(
             f"none of the {counted:,} coded titles means a concept of index {name!r}, such as "
-            f"{next(iter(titles.counts))!r}; give the URIs that hits show, or drop them with --no-titles"
+            f"{next(iter(titles.counts))!r}; give the URIs that hits show, or drop them with "
+            "`jobsearch index build --no-titles`"
         )
     if held < counted:
         _log.warning("%d of %d coded titles mean concepts that index %r does not hold", counted - held, counted, name)
@@ -235,18 +238,33 @@ def _before(directory: IndexDirectory) -> _Before:
     """Return what the version in use hands on, also where other files of it are broken, which a build mends."""
     if not directory.exists:
         return _Before()
+    path = directory.version_path(directory.current())
     try:
-        path = directory.version_path(directory.current())
         manifest = Manifest.read(path, directory.mend)
         for name in (EDITS, GATE, TITLES):
             manifest.verify_files(path, directory.mend, name)
         edits, gate, titles = read_edits(path), Gate.of_version(path), CodedTitles.of_version(path)
+    except IndexFormatError:
+        return _of_another_format(path)
     except IndexingError as error:
         _log.warning("edits, gate, titles and type of the version in use cannot be taken over: %s", error)
         return _Before()
     # A type that is the default for its size was not chosen; the default may change with the size.
     default = find_type(None, manifest.counts["labels"], manifest.dim).name
     return _Before(edits, gate, None if manifest.index_type == default else manifest.index_type, titles)
+
+
+def _of_another_format(path: Path) -> _Before:
+    """Return what a version of another format hands on: edits and gate, whose files were the same in all formats."""
+    try:
+        files = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        for name in (EDITS, GATE, TITLES):
+            if name in files and hash_file(path / name) != files[name]["xxh3_128"]:
+                raise ValueError(f"{name} was altered")
+        return _Before(read_edits(path), Gate.of_version(path), titles=CodedTitles.of_version(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("edits, gate and titles of the version in use, of another format, cannot be taken over: %s", error)
+        return _Before()
 
 
 def _whole_version(directory: IndexDirectory) -> IndexVersion | None:

@@ -66,10 +66,13 @@ def _check_about(version: IndexVersion, sample: int) -> None:
     about, labels = version.about, version.labels
     places = np.unique(np.linspace(0, len(about) - 1, min(sample, len(about))).astype(int))
     texts = [about.texts[int(place)] for place in places]
-    for place, text, vector in zip(places, texts, version.encoder.encode(texts) if texts else (), strict=True):
-        first = labels.rows_of(int(about.concepts[place]))[0]
-        near = float(version.vectors.embeddings[first : first + 1][0] @ vector)
-        off = max(float(np.abs(about.vectors[place] - vector).max()), abs(float(about.near[first]) - near))
+    if not texts:
+        return
+    first, _ = labels.row_range(about.concepts[places])
+    own = version.vectors.embeddings[first]
+    for place, row, label, text, vector in zip(places, first, own, texts, version.encoder.encode(texts), strict=True):
+        near = float(label @ vector)
+        off = max(float(np.abs(about.vectors[place] - vector).max()), abs(float(about.near[row]) - near))
         if not off <= _TOLERANCE:
             raise IndexingError(
                 f"index {version.name!r}, version {version.version}: the vector of the description {text!r} is off by "

@@ -222,7 +222,7 @@ def _score(
         part = every[start : start + _BLOCK]
         cosines[start : start + len(part)] = vectors.embeddings[part] @ vector
     words = by_words[every]
-    meaning = with_about(cosines, about.cosines(concepts, vector)[owner], about.near[every])
+    meaning = with_about(cosines, about.cosines(concepts, vector)[owner], about.near[every]) if share < 1 else cosines
     like = likeness(meaning, words, share)
     exact = _exact(labels, every, by_typed[every], cosines, typed)
     allowed = rows.have(every)

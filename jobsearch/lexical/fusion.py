@@ -24,8 +24,8 @@ ABOUT = 0.7
 # What a concept's score gains by its being e times as likely to be meant as the mean occupation.
 PRIOR = 0.02
 
-# The most that a concept scores without an exact label.
-_BELOW_EXACT = 1 - 1e-6
+# The most that a concept scores without an exact label; below what `confidence` takes for one.
+_BELOW_EXACT = 1 - 2e-6
 
 Floats = npt.NDArray[Any]
 

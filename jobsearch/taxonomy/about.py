@@ -9,7 +9,7 @@ from jobsearch.taxonomy.labels import clean_label
 from jobsearch.taxonomy.model import Taxonomy
 
 # A sentence ends before white space, or with a sign of languages that write none.
-_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
+_END = re.compile(r"(?<=[.!?]) |(?<=[。！？])")
 # Letters of the longest one that is taken whole; what goes on says nothing new, and takes time.
 _LONGEST = 400
 
@@ -20,8 +20,9 @@ def first_sentence(description: str) -> str:
     >>> first_sentence("Bakers make bread. They also make pastry.")
     'Bakers make bread.'
     """
-    parts = (clean_label(part) for part in _END.split(description))
-    return next((part[:_LONGEST] for part in parts if part), "")
+    # Cleaned before it is split, so that a sentence is its own first sentence.
+    parts = (part for line in description.split("\n") for part in _END.split(clean_label(line)))
+    return next((part[:_LONGEST].rstrip() for part in parts if part), "")
 
 
 def sentences_about(taxonomy: Taxonomy) -> Mapping[str, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jobsearch.errors import EvaluationError
+from jobsearch.evaluation import retrieval_files
 from jobsearch.evaluation.retrieval import RetrievalSet
 from jobsearch.evaluation.retrieval_files import read_melo, read_titles
 from jobsearch.evaluation.retrieval_held_out import held_out, held_out_cross_lingual
@@ -279,3 +281,22 @@ def test_nothing_held_out() -> None:
         held_out(SMALL, splitting(SMALL))
     with pytest.raises(EvaluationError, match=r"set 'small held-out occupations, xx' has 0 queries"):
         held_out(SMALL, splitting(SMALL, "a"), language="xx")
+
+
+# --- what is counted beside labels -------------------------------------------------------------------------------
+
+
+def test_titles_tell_what_concepts_are_about_and_how_likely_they_are(
+    titles: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    english = {one.uri: f"Does {one.preferred_label}. More." for one in KITCHEN.concepts if one.language == "en"}
+    records = [replace(one, description=english[one.uri] if one.language == "en" else None) for one in KITCHEN.concepts]
+    told = Taxonomy.of(KITCHEN.source, records)
+    uris = [concept.uri for concept in told.concepts if concept.kind == "occupation"]
+    monkeypatch.setattr(retrieval_files, "log_priors", lambda asked: np.array([uris.index(uri) for uri in asked], "f4"))
+    made = read_titles(titles(), told)
+    numbers = list(dict.fromkeys(uris))
+    assert made.priors is not None
+    assert made.priors.tolist() == [uris.index(uri) for uri in numbers]
+    by_uri = {one.uri: one.preferred_label for one in told.concepts if one.language == "en"}
+    assert made.about == tuple(f"Does {by_uri[uri]}." for uri in numbers)

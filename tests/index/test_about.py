@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from brute_force import ESCO, SOURCE, by_vector, engine_of, occupation, skill, version_of
 from encoders import HashEncoder, Wrapped
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from jobsearch.encoder.protocol import Embeddings
@@ -65,6 +67,16 @@ def counting(encoder: HashEncoder) -> tuple[Wrapped, list[str]]:
 )
 def test_the_first_sentence(description: str, sentence: str) -> None:
     assert first_sentence(description) == sentence
+    assert first_sentence(sentence) == sentence
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab. !?\n\t\u200b\x07\u00a0。é"))))
+def test_a_sentence_is_its_own_first_sentence(description: str) -> None:
+    """An edit keeps sentences, and makes them of what it kept."""
+    once = first_sentence(description)
+    assert first_sentence(once) == once
+    long = first_sentence("a" * 399 + " " + description)
+    assert first_sentence(long) == long
 
 
 def test_english_speaks_for_a_concept_that_has_a_description_in_several_languages() -> None:

@@ -23,8 +23,10 @@ from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.errors import EncoderError, EncoderMismatchError, IndexFormatError, IndexingError, StorageError
 from jobsearch.index import build as module
 from jobsearch.index import embedding, types
-from jobsearch.index.build import Options, build_index
+from jobsearch.index.build import Options, build_index, edit_index
 from jobsearch.index.check import check_version
+from jobsearch.index.edits import Edit
+from jobsearch.index.gate import Gate
 from jobsearch.index.reader import IndexVersion, open_version
 from jobsearch.index.recall import probes
 from jobsearch.index.versions import IndexDirectory
@@ -225,6 +227,29 @@ def test_an_index_of_an_older_format_is_built_anew(
         open_version(directory)
     assert build_index(small_taxonomy, hash_encoder, directory).version == "0002"
     assert open_version(directory).version == "0002"
+
+
+@pytest.mark.parametrize("harm", [False, True])
+def test_edits_and_gate_of_an_older_format_are_taken_over(
+    small_taxonomy: Taxonomy,
+    hash_encoder: Encoder,
+    directory: IndexDirectory,
+    harm: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    uri = small_taxonomy.concepts[0].uri
+    gate = Gate(((small_taxonomy.concepts[0].preferred_label, uri),))
+    build_index(small_taxonomy, hash_encoder, directory, options=Options(gate=gate))
+    edit_index([Edit("add", "urn:acme:1", "growth hacker", "occupation")], directory)
+    path = directory.version_path("0002")
+    manifest = path / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 4', '"format_version": 3'))
+    if harm:
+        (path / "edits.json").write_text("[]")
+    labels = list(build_index(small_taxonomy, hash_encoder, directory).labels.texts)
+    assert ("growth hacker" in labels) != harm
+    assert (Gate.of_version(directory.version_path("0003")) == gate) != harm
+    assert ("of another format, cannot be taken over: edits.json was altered" in caplog.text) == harm
 
 
 # --- what fails leaves the old version in place ----------------------------------------------------------------

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 from brute_force import SOURCE, by_vector, engine_of, occupation
 
+from jobsearch.errors import TaxonomyError
 from jobsearch.evaluation.retrieval import RetrievalSet, evaluate_retrieval
 from jobsearch.index import labels as labels_module
 from jobsearch.lexical.fusion import PRIOR
+from jobsearch.taxonomy import prior as prior_module
 from jobsearch.taxonomy.library import BUILTIN, find_taxonomy
 from jobsearch.taxonomy.model import Taxonomy
 from jobsearch.taxonomy.prior import log_priors
@@ -74,3 +80,35 @@ def test_evaluation_counts_them_as_searching_does(priors: list[float], by_label:
         assert evaluate_retrieval(by_vector(VECTORS), known, mode=mode).set_name == name  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="priors of 2 concepts, expected one for each"):
         RetrievalSet("set", ("x", "y"), corpus, known.relevant, priors=np.zeros(2, np.float32), **own)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(prior_module, "builtin_title_counts", lambda: tmp_path / "title_counts.csv.gz")
+    prior_module._log_counts.cache_clear()
+    yield tmp_path / "title_counts.csv.gz"
+    prior_module._log_counts.cache_clear()
+
+
+WHOLE, NO_ROWS, OTHER = (gzip.compress(text) for text in (b"uri,titles\nx,1\n", b"uri,titles\n", b"a\n1\n"))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no gzip", WHOLE[:-9], NO_ROWS, OTHER])
+def test_a_damaged_table_is_told(table: Path, content: bytes | None) -> None:
+    if content is not None:
+        table.write_bytes(content)
+    with pytest.raises(TaxonomyError, match=r"title_counts\.csv\.gz is no table of title counts \(.*; install"):
+        log_priors(["x"])
+
+
+def test_one_that_is_lifted_to_the_top_is_not_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However likely a concept is, what was typed stays the likelier one."""
+    vectors = {"waiter": [1.0, 0, 0], "waiters": [0.999, 0.01, 0], "cook": [0, 1.0, 0]}
+    jobs = Taxonomy.of(SOURCE, [occupation("a", "waiters"), occupation("b", "cook", "waiter")])
+    monkeypatch.setattr(labels_module, "log_priors", lambda uris: np.array([9.0, 0.0], np.float32))
+    first, second = engine_of(jobs, by_vector(vectors)).search("waiter", 2, mode="both")
+    assert (first.label, first.matched_by, second.label) == ("cook", "exact", "waiters")
+    assert second.score < first.score == 1
+    assert first.confidence is not None
+    assert second.confidence is not None
+    assert first.confidence > 0.4
