@@ -238,14 +238,14 @@ def _before(directory: IndexDirectory) -> _Before:
     """Return what the version in use hands on, also where other files of it are broken, which a build mends."""
     if not directory.exists:
         return _Before()
-    path = directory.version_path(directory.current())
     try:
+        path = directory.version_path(directory.current())
         manifest = Manifest.read(path, directory.mend)
         for name in (EDITS, GATE, TITLES):
             manifest.verify_files(path, directory.mend, name)
         edits, gate, titles = read_edits(path), Gate.of_version(path), CodedTitles.of_version(path)
     except IndexFormatError:
-        return _of_another_format(path)
+        return _of_another_format(directory.version_path(directory.current()))
     except IndexingError as error:
         _log.warning("edits, gate, titles and type of the version in use cannot be taken over: %s", error)
         return _Before()
