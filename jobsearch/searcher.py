@@ -179,6 +179,7 @@ class Searcher:
         labels = self.opened.labels
         concept = int(labels.concept_of[found.row])
         language = labels.language_of(found.row)
+        near = found.score if found.plain is None else found.plain
         return Hit(
             rank=rank,
             score=_cosine(found.score),
@@ -191,9 +192,7 @@ class Searcher:
             words=min(found.words, 1.0),
             matched_by=found.matched_by,
             confidence=found.confidence,
-            good_match=None
-            if found.confidence is None
-            else (found.score if found.plain is None else found.plain) >= good_score,
+            good_match=None if found.confidence is None else near >= good_score,
         )
 
 

@@ -79,7 +79,7 @@ class About:
         texts = [text for _, text in told]
         vectors = _embed(texts, encoder, known or {}, progress)
         near = np.zeros(len(labels), np.float32)
-        place = _places(concepts, labels.concepts())[labels.concept_of]
+        place = _places(concepts, labels.concept_of)
         rows = np.flatnonzero(place >= 0)
         for start in range(0, len(rows), _SLICE):
             part = rows[start : start + _SLICE]
@@ -94,11 +94,8 @@ class About:
     def cosines(self, concepts: npt.NDArray[np.int32], vector: Floats) -> Floats:
         """Return the cosine of some concepts' sentences with a vector of shape (dim,), NaN where there is none."""
         found = np.full(len(concepts), np.nan, np.float32)
-        if not len(self):
-            return found
-        place = np.minimum(np.searchsorted(self.concepts, concepts), len(self) - 1)
-        have = self.concepts[place] == concepts
-        wanted = np.flatnonzero(have)
+        place = _places(self.concepts, concepts)
+        wanted = np.flatnonzero(place >= 0)
         for start in range(0, len(wanted), _SLICE):
             part = wanted[start : start + _SLICE]
             found[part] = self.vectors[place[part]] @ vector
@@ -110,11 +107,12 @@ class About:
         return dict(zip(self.concepts.tolist(), self.texts, strict=True))
 
 
-def _places(concepts: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
-    """Return where each of `count` concepts is among some of them, -1 where it is not."""
-    place = np.full(count, -1, np.int64)
-    place[concepts] = np.arange(len(concepts))
-    return place
+def _places(among: npt.NDArray[np.int32], concepts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return where each of some concepts is among others, which rise; -1 where it is not."""
+    if not len(among):
+        return np.full(len(concepts), -1, np.int64)
+    place = np.minimum(np.searchsorted(among, concepts), len(among) - 1)
+    return np.where(among[place] == concepts, place, -1)
 
 
 def _embed(texts: Sequence[str], encoder: Encoder, known: Mapping[str, Floats], progress: Progress) -> Embeddings:
