@@ -42,11 +42,18 @@ _RECIPE_OPTIONS = (
     ("interpolation", float, "Share of tuned weights in the result, 0 to 1; default: chosen on validation."),
 )
 
+_RECIPE_FLAGS = (
+    ("train-table", "Train the embedding table too."),
+    ("turns", "Pairs of the language with the most have every second step to themselves (joint)."),
+)
+
 
 def _recipe_options(command: Command) -> Command:
     for name, kind, text in reversed(_RECIPE_OPTIONS):
         command = click.option(f"--{name}", type=kind, metavar="N", help=text)(command)
-    return click.option("--train-table/--no-train-table", default=None, help="Train the embedding table too.")(command)
+    for name, text in reversed(_RECIPE_FLAGS):
+        command = click.option(f"--{name}/--no-{name}", default=None, help=text)(command)
+    return command
 
 
 @click.command()

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from jobsearch.tuning.batches import Batch, Batches
+from jobsearch.tuning.batches import Batch
 from jobsearch.tuning.pairs import PairSet
 from jobsearch.tuning.recipes import Recipe
 from jobsearch.tuning.teacher import Lesson, Lessons, Teacher
+from jobsearch.tuning.turns import in_turns
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Joint:
 
     def __init__(self, teacher: Teacher, pairs: PairSet, recipe: Recipe, seed: int) -> None:
         self._lessons = Lessons(teacher, recipe, seed)
-        self._batches = Batches(pairs.training, replace(recipe, loss="contrastive", batch=recipe.pair_batch), seed)
+        of_pairs = replace(recipe, loss="contrastive", batch=recipe.pair_batch)
+        self._batches = in_turns(pairs.training, of_pairs, seed)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -39,6 +39,8 @@ class Recipe:
         scale: what cosines are multiplied with before the softmax (contrastive).
         temperature: what cosines are divided by before the softmax (teacher).
         near: texts of a neighbourhood in a step: one drawn from all, the others from its nearest (teacher).
+        turns: where pairs are of several languages, every second step has those of one language alone, the one with the
+            most pairs (joint).
         level: mean cosine that a step's texts are held at; 0: wherever it goes, which a softmax does not see (teacher,
             joint).
         dropout: share of the token embeddings' numbers that is zeroed in training.
@@ -74,6 +76,7 @@ class Recipe:
     near: int = 8
     pair_batch: int = 384
     pair_weight: float = 0.3
+    turns: bool = False
     level: float = 0.0
     dropout: float = 0.0
     marks: float = 0.0
@@ -217,6 +220,7 @@ JOINT = Recipe(
     scale=24.0,
     pair_batch=768,
     pair_weight=0.7,
+    turns=True,
     level=0.3,
     dropout=0.1,
     marks=0.2,

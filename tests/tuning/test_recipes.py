@@ -18,7 +18,7 @@ def test_the_tutorial_is_the_tutorials() -> None:
     # Adam(1e-5, β2 .9999, clipnorm 1: each tensor on its own), MSE on angular similarity, batch 8, up to 20 epochs,
     # the learning rate as it is, all weights trained, no noise, no drop-out, and the result taken as it is.
     values = find_recipe("tutorial").to_dict()
-    for of_teachers in ("temperature", "near", "taught", "pair_batch", "pair_weight", "level"):
+    for of_teachers in ("temperature", "near", "taught", "pair_batch", "pair_weight", "turns", "level"):
         del values[of_teachers]
     assert values == {
         "name": "tutorial",
