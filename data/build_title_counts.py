@@ -19,7 +19,7 @@ from importlib.metadata import files
 
 from jobsearch import JobSearch
 from jobsearch.home import builtin_title_counts
-from jobsearch.taxonomy.library import BUILTIN
+from jobsearch.taxonomy.library import BUILTIN, find_taxonomy
 
 TOGETHER = 2_000
 
@@ -30,7 +30,8 @@ def main() -> None:
     lines = gzip.decompress(packed.read_binary()).decode("utf-8").splitlines()
     titles = [line for line in lines if line.strip()]
     engine = JobSearch.open(BUILTIN)
-    counts: Counter[str] = Counter()
+    # All of them: what no title was near to is meant by few, and what is not in the table counts as the mean one.
+    counts = Counter({concept.uri: 0.0 for concept in find_taxonomy(BUILTIN).concepts if concept.kind == "occupation"})
     for start in range(0, len(titles), TOGETHER):
         for hits in engine.search_many(titles[start : start + TOGETHER], 10, "occupation", mode="meaning"):
             counts.update({hit.uri: hit.confidence or 0.0 for hit in hits})

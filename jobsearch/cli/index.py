@@ -43,7 +43,8 @@ for command in (add, remove, delete, export, push):
     "--base",
     metavar="NAME|PATH|HANDLE",
     help="Encoder: use, use-jobs, a tuned one, a SavedModel folder, a TF-Hub address, or st:MODEL of "
-    "sentence-transformers. Default: as before, else use-jobs for English labels, else use.",
+    "sentence-transformers. Default: as before, else use-jobs, or use where labels are in languages that it was not "
+    "tuned in.",
 )
 @click.option(
     "--case",

@@ -12,7 +12,7 @@ from jobsearch.encoder.packaged import BASE_NAME, packaged_weights
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.sentence_transformer import ARCHITECTURE as SENTENCE_TRANSFORMERS
 from jobsearch.encoder.sentence_transformer import MODULES, PREFIX, SentenceTransformerEncoder
-from jobsearch.encoder.shipped import SHIPPED_NAME, shipped_weights
+from jobsearch.encoder.shipped import SHIPPED_LANGUAGES, SHIPPED_NAME, shipped_weights
 from jobsearch.encoder.text import Case
 from jobsearch.encoder.weights import CONFIG, WeightSet, load_weights, read_config
 from jobsearch.errors import EncoderError
@@ -30,16 +30,16 @@ def models_directory() -> Path:
 
 
 def default_encoder(languages: Collection[str]) -> str:
-    """Return the name of the encoder that suits labels in these languages: the tuned one for English alone."""
-    return SHIPPED_NAME if set(languages) == {"en"} else BASE_NAME
+    """Return the name of the encoder that suits labels in these languages: the tuned one if it knows them all."""
+    return SHIPPED_NAME if set(languages) <= SHIPPED_LANGUAGES else BASE_NAME
 
 
 def find_encoder(source: str = BASE_NAME, case: Case | None = None) -> Encoder:
     """Return an encoder ready to encode, without TensorFlow wherever the network is the native one.
 
     Args:
-        source: `use` (the packaged weights), `use-jobs` (the same, tuned for English job titles), the name of a tuned
-            weight set, a weight set's directory, a SavedModel's directory, a TF-Hub handle (an address), or a
+        source: `use` (the packaged weights), `use-jobs` (the same, tuned for titles in eight languages), the name of
+            a tuned weight set, a weight set's directory, a SavedModel's directory, a TF-Hub handle (an address), or a
             sentence-transformers model: its directory, or `st:` and the name that the package knows it by.
         case: overrides the case setting that the source has; for a source without one the default is "lower".
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from jobsearch.taxonomy.labels import clean_label
 from jobsearch.taxonomy.model import Taxonomy
 
-# A sentence ends before white space, or with a sign of languages that write none.
-_END = re.compile(r"(?<=[.!?]) |(?<=[。！？])")
+# A sentence ends before white space, unless an example or an explanation follows, or with a sign of languages that
+# write none.
+_END = re.compile(r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.) |(?<=[。！？])")
 # Letters of the longest one that is taken whole; what goes on says nothing new, and takes time.
 _LONGEST = 400
 

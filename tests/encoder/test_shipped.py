@@ -14,7 +14,15 @@ from jobsearch.encoder import shipped
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.library import default_encoder, find_encoder
 from jobsearch.encoder.packaged import packaged_weights
-from jobsearch.encoder.shipped import DELTA, ROWS, SHIPPED_NAME, pack, shipped_config, shipped_weights
+from jobsearch.encoder.shipped import (
+    DELTA,
+    ROWS,
+    SHIPPED_LANGUAGES,
+    SHIPPED_NAME,
+    pack,
+    shipped_config,
+    shipped_weights,
+)
 from jobsearch.encoder.tensorfile import read_tensors
 from jobsearch.encoder.weights import WeightSet, table_rows
 from jobsearch.errors import EncoderError, TuningError
@@ -78,11 +86,12 @@ def test_its_record_says_how_it_was_made_and_that_its_gate_let_it_pass() -> None
     assert "Teacher:" in card
 
 
-def test_it_is_found_by_name_and_is_the_default_for_english_alone() -> None:
+def test_it_is_found_by_name_and_is_the_default_for_the_languages_that_it_knows() -> None:
     assert find_encoder(SHIPPED_NAME).fingerprint == shipped_config()["fingerprint"]
     assert find_encoder(SHIPPED_NAME, "keep").case == "keep"
-    assert default_encoder(("en",)) == SHIPPED_NAME
-    assert default_encoder(("de",)) == default_encoder(("en", "fr")) == "use"
+    for known in (("en",), ("de",), ("en", "fr"), tuple(sorted(SHIPPED_LANGUAGES))):
+        assert default_encoder(known) == SHIPPED_NAME
+    assert default_encoder(("sv",)) == default_encoder(("en", "sv")) == "use"
 
 
 def test_it_is_listed_as_a_model_and_stays(jobsearch_home: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,20 @@ def test_retrieval_by_labels_alone(capsys: pytest.CaptureFixture[str], monkeypat
     name = "titles in trades, all labels, by meaning and words"
     assert names == [f"{name}, with priors", name]
     assert as_json(capsys, "retrieval", "titles.csv")["set"] == "titles in trades, all labels"
+
+
+def test_melo_has_what_the_taxonomy_says_of_its_concepts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(retrieval_files, "log_priors", lambda uris: np.array([float(len(uri)) for uri in uris], "f4"))
+    told = [replace(concept, description=f"One who is a {concept.preferred_label}.") for concept in KITCHEN.concepts]
+    store_taxonomy(Taxonomy.of(KITCHEN.source, told))
+    (tmp_path / "melo" / "concept_mapping.tsv").write_text("C1\turn:cook\nC2\turn:nurse\nC3\turn:clerk\n")
+    command = ("retrieval", "melo", "--mode", "both")
+    beside = "melo, by meaning and words, with descriptions and priors"
+    assert as_json(capsys, *command)["set"] == beside
+    assert as_json(capsys, *command, "titles.csv")[0]["set"] == beside
+    assert as_json(capsys, *command, "--labels-only")["set"] == "melo, by meaning and words"
 
 
 def test_retrieval_by_no_known_mode(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,9 @@ def counting(encoder: HashEncoder) -> tuple[Wrapped, list[str]]:
         ("x" * 500 + ". y", "x" * 400),
         ("", ""),
         (" \u200b\n ", ""),
+        ("Bakers make bread, e.g. rolls. They sell it.", "Bakers make bread, e.g. rolls."),
+        ("Bakers (i.e. Pastry chefs, too) rise early. They sing.", "Bakers (i.e. Pastry chefs, too) rise early."),
+        ("They sell bread, rolls etc. They rise early.", "They sell bread, rolls etc."),
     ],
 )
 def test_the_first_sentence(description: str, sentence: str) -> None:
