@@ -6,7 +6,7 @@ same embeddings within 1e-5 and does not import TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ import keras  # noqa: E402  (after TensorFlow, which it would import noisily)
 from keras import ops  # noqa: E402
 
 PADDING = -1
+# Name of the variable that holds the embedding table's trained rows.
+TRAINED_ROWS = "trained_rows"
 
 
 class NgramBranch(keras.layers.Layer):  # type: ignore[misc]
@@ -108,18 +110,26 @@ class UseModel(keras.Model):  # type: ignore[misc]
     """USE multilingual, from token ids to unit vectors.
 
     Args:
-        train_table: whether the embedding table (65 M of 69 M weights) is trained too.
+        trained_rows: rows of the embedding table that are trained too, rising; the others stay as they are. All of
+            them are 65 M of 69 M weights, those of the tokens that a language has less than a fifth of that.
 
     Input: int32 token ids (batch, time) with begin and end marks, `PADDING` behind shorter sentences.
     Output: float32 (batch, 512), rows of unit length.
     """
 
-    def __init__(self, train_table: bool = False, **kwargs: Any) -> None:
+    def __init__(self, trained_rows: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.train_table = train_table
+        self.trained_rows = tuple(int(row) for row in trained_rows)
         self.table = self.add_weight(
-            shape=(arch.VOCABULARY, arch.TOKEN_WIDTH), initializer="zeros", trainable=train_table, name="table"
+            shape=(arch.VOCABULARY, arch.TOKEN_WIDTH), initializer="zeros", trainable=False, name="table"
         )
+        self.rows = None
+        if self.trained_rows:
+            self.rows = self.add_weight(
+                shape=(len(self.trained_rows), arch.TOKEN_WIDTH), initializer="zeros", name=TRAINED_ROWS
+            )
+            self._row_of = np.full(arch.VOCABULARY, -1, np.int32)
+            self._row_of[list(self.trained_rows)] = np.arange(len(self.trained_rows))
         self.branches = [NgramBranch(order, name=f"ngram_order_{order}") for order in arch.ORDERS]
         shapes = arch.dense_shapes()
         branch_tensors = {name for branch in self.branches for name in branch.named_weights()}
@@ -172,7 +182,13 @@ class UseModel(keras.Model):  # type: ignore[misc]
     def _embed_tokens(self, token_ids: Any) -> tuple[Any, Any]:
         """Return table rows (…, 512), 0 for padding, and the mask (…, 1)."""
         mask = ops.cast(ops.expand_dims(token_ids >= 0, -1), "float32")
-        return ops.take(self.table, ops.maximum(token_ids, 0), axis=0) * mask, mask
+        ids = ops.maximum(token_ids, 0)
+        embedded = ops.take(self.table, ids, axis=0)
+        if self.rows is not None:
+            row = ops.take(self._row_of, ids, axis=0)
+            trained = ops.take(self.rows, ops.maximum(row, 0), axis=0)
+            embedded = ops.where(ops.expand_dims(row >= 0, -1), trained, embedded)
+        return embedded * mask, mask
 
     def _features(self, embedded: Any, branches: list[Any], mask: Any) -> Any:
         """Return normalised features (…, 1280), 0 on padding."""
@@ -191,20 +207,22 @@ class UseModel(keras.Model):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the model, without its weights."""
-        return {"train_table": self.train_table, "name": self.name}
+        return {"trained_rows": list(self.trained_rows), "name": self.name}
 
 
-def build_model(weights: WeightSet, *, train_table: bool = False) -> UseModel:
+def build_model(weights: WeightSet, *, trained_rows: Sequence[int] = ()) -> UseModel:
     """Make the Keras model of a weight set.
 
     Args:
         weights: read, not kept; the table is unpacked to float32 (262 MB).
-        train_table: whether the embedding table is trained too.
+        trained_rows: rows of the embedding table that are trained too, rising.
     """
-    model = UseModel(train_table=train_table, name="use")
+    model = UseModel(trained_rows, name="use")
     for name, variable in model.named_weights().items():
         variable.assign(weights.tensors[name])
     model.table.assign(table_rows(weights.tensors, np.arange(arch.VOCABULARY)))
+    if model.rows is not None:
+        model.rows.assign(table_rows(weights.tensors, np.array(model.trained_rows)))
     return model
 
 
@@ -220,9 +238,11 @@ def extract_weights(model: UseModel, base: WeightSet, *, name: str, lineage: Map
     tensors: dict[str, npt.NDArray[Any]] = {
         tensor: np.asarray(variable, np.float32) for tensor, variable in model.named_weights().items()
     }
-    if model.train_table:
+    if model.rows is not None:
         # Half precision: 131 MB instead of 262, and far finer than the 6-bit steps that the base table has.
-        tensors[arch.TABLE] = np.asarray(model.table, np.float32).astype(np.float16)
+        table = np.asarray(model.table, np.float32).astype(np.float16)
+        table[list(model.trained_rows)] = np.asarray(model.rows, np.float32)
+        tensors[arch.TABLE] = table
     else:
         kept = (arch.TABLE, arch.TABLE_SCALE, arch.TABLE_OFFSET)
         tensors.update({tensor: base.tensors[tensor] for tensor in kept if tensor in base.tensors})

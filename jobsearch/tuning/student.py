@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from jobsearch.encoder.keras_model import build_model, extract_weights, tf
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.savedmodel import SavedModelEncoder
-from jobsearch.encoder.text import prepare
+from jobsearch.encoder.text import Tokenizer, prepare
 from jobsearch.encoder.weights import WeightSet
 from jobsearch.errors import TuningError
 from jobsearch.tuning.recipes import Recipe
@@ -70,17 +71,25 @@ def cut(ids: Sequence[Sequence[int]], most: int) -> list[Sequence[int]]:
 
 
 class NativeStudent:
-    """USE multilingual as a Keras model."""
+    """USE multilingual as a Keras model.
 
-    def __init__(self, base: WeightSet, recipe: Recipe) -> None:
+    Args:
+        base: weights to begin with.
+        recipe: decides whether the embedding table is trained, drop-out, and where texts are cut.
+        texts: what will be seen, noise apart: of the table, the rows of its tokens are trained. No other row would
+            change by more than noise, and most of the vocabulary is of other languages. None: all rows.
+    """
+
+    def __init__(self, base: WeightSet, recipe: Recipe, texts: Iterable[str] | None = None) -> None:
         self._base = base
         self._recipe = recipe
-        self._model = build_model(base, train_table=recipe.train_table)
+        rows: Sequence[int] = _rows(base, texts) if recipe.train_table else ()
+        self._model = build_model(base, trained_rows=rows)
         self._keras = KerasEncoder(base, self._model)
 
     @property
     def variables(self) -> list[Any]:
-        """The dense tensors, and the embedding table if the recipe says so."""
+        """The dense tensors, and rows of the embedding table if the recipe says so."""
         return list(self._model.trainable_variables)
 
     def inputs(self, texts: Sequence[str]) -> tuple[Any, ...]:
@@ -122,6 +131,14 @@ class NativeStudent:
     def encoder(self, name: str, lineage: Mapping[str, Any]) -> Encoder:
         """Return the present weights in the lean runtime."""
         return LeanEncoder(self.weights(name, lineage))
+
+
+def _rows(base: WeightSet, texts: Iterable[str] | None) -> Sequence[int]:
+    """Return the rows of the tokens of texts, rising."""
+    if texts is None:
+        return range(arch.VOCABULARY)
+    distinct = sorted(set(prepare(list(texts), base.case)))
+    return sorted(set(itertools.chain.from_iterable(Tokenizer(base.tokenizer_model)(distinct))))
 
 
 class SavedModelStudent:
@@ -175,14 +192,19 @@ def _copy(encoder: SavedModelEncoder, name: str) -> SavedModelEncoder:
     return copy
 
 
-def make_student(base: WeightSet | Encoder, recipe: Recipe) -> Student:
+def make_student(base: WeightSet | Encoder, recipe: Recipe, texts: Iterable[str] | None = None) -> Student:
     """Return the student for a base encoder.
+
+    Args:
+        base: the encoder to begin with.
+        recipe: how it will be trained.
+        texts: what it will see, noise apart (see `NativeStudent`).
 
     Raises:
         TuningError: the encoder has no weights that can be trained.
     """
     if isinstance(base, WeightSet):
-        return NativeStudent(base, recipe)
+        return NativeStudent(base, recipe, texts)
     if isinstance(base, SavedModelEncoder) and base.trainable_variables:
         return SavedModelStudent(base)
     raise TuningError(f"encoder {base.name!r} has no weights that can be trained; name another with --base")

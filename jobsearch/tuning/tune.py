@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -211,8 +211,15 @@ def _begin(
     stages = plan_stages(models / RUNS, name, pairs, recipe, teacher, seed)
     progress("building network", 0, 0)
     with distribution.scope():
-        student = make_student(base, recipe)
+        student = make_student(base, recipe, _seen(pairs, teacher))
     return student, stages, values_of(student.variables)
+
+
+def _seen(pairs: PairSet, teacher: Teacher | None) -> Iterator[str]:
+    """Yield the texts of a training run, noise apart."""
+    for pair in pairs.training:
+        yield from (pair.base, pair.ref)
+    yield from teacher.texts if teacher else ()
 
 
 def _make_deterministic(seed: int) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from measuring import Row, add_json_option, busy_seconds, write_rows
 
+from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.keras_encoder import KerasEncoder, pad
 from jobsearch.encoder.keras_model import build_model, tf
 from jobsearch.encoder.packaged import packaged_weights
@@ -49,7 +50,7 @@ class PlainStudent:
 
     def __init__(self, base: WeightSet, recipe: Recipe) -> None:
         self._most = recipe.max_tokens
-        self._model = build_model(base, train_table=recipe.train_table)
+        self._model = build_model(base, trained_rows=range(arch.VOCABULARY) if recipe.train_table else ())
         self._keras = KerasEncoder(base, self._model)
 
     @property

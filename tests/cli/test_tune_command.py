@@ -180,7 +180,7 @@ def test_what_cannot_be_done_ends_with_one_line(
     class Student:
         variables = ()
 
-    monkeypatch.setattr(tuning, "make_student", lambda base, recipe: Student())
+    monkeypatch.setattr(tuning, "make_student", lambda base, recipe, texts: Student())
     failed = cli(home, "tune", *arguments)
     line = failed.err.splitlines()[-1]
     assert says in line

@@ -188,18 +188,29 @@ def test_gradients_are_those_of_the_function(restored: UseModel, tokenize: Token
 @pytest.mark.slow
 def test_a_trained_table_becomes_float16(base_weights: WeightSet, lean: LeanEncoder, tokenize: Tokenizer) -> None:
     ids = tokenize(LABELS[:16])
-    model = build_model(base_weights, train_table=True)
+    touched = {piece for sentence in ids for piece in sentence}
+    rows = sorted({*touched, 7, 4096} - {ids[3][1]})  # some that do not occur, and one that occurs is not trained
+    model = build_model(base_weights, trained_rows=rows)
     assert len(model.trainable_variables) == 35
-    assert any(variable is model.table for variable in model.trainable_variables)
+    assert not any(variable is model.table for variable in model.trainable_variables)
     _, gradients = loss_and_gradients(model, ids)
-    (table_gradient,) = (
+    (gradient,) = (
         gradient
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
-        if variable is model.table
+        if variable is model.rows
     )
-    touched = {piece for sentence in ids for piece in sentence}
-    assert set(np.asarray(table_gradient.indices).tolist()) - {0} == touched
-    assert np.any(table_gradient.values)
+    slope = np.zeros((len(rows), arch.TOKEN_WIDTH), np.float32)
+    np.add.at(slope, np.asarray(gradient.indices), np.asarray(gradient.values))
+    assert {row for row, own in zip(rows, slope, strict=True) if own.any()} == touched & set(rows)
+
+    whole = np.asarray(model.table)
+    moved = np.asarray(model.rows) + 0.5
+    model.rows.assign(moved)
+    table = extract_weights(model, base_weights, name="tuned", lineage={}).tensors[arch.TABLE]
+    assert np.array_equal(table[rows], moved.astype(np.float16))
+    others = np.setdiff1d(np.arange(arch.VOCABULARY), rows)
+    assert np.array_equal(table[others], whole[others].astype(np.float16))
+    model.rows.assign(moved - 0.5)
 
     extracted = extract_weights(model, base_weights, name="tuned", lineage={})
     assert extracted.tensors[arch.TABLE].dtype == np.float16
@@ -224,9 +235,9 @@ def test_a_layer_is_rebuilt_from_its_config() -> None:
 
 def test_a_model_is_rebuilt_from_its_config(keras_encoder: KerasEncoder) -> None:
     config = keras_encoder.model.get_config()
-    assert config == {"train_table": False, "name": "use"}
-    again = UseModel.from_config({**config, "train_table": True})
-    assert again.get_config() == {"train_table": True, "name": "use"}
+    assert config == {"trained_rows": [], "name": "use"}
+    again = UseModel.from_config({**config, "trained_rows": [3, 9]})
+    assert again.get_config() == {"trained_rows": [3, 9], "name": "use"}
     shapes = {name: tuple(variable.shape) for name, variable in again.named_weights().items()}
     assert shapes == arch.dense_shapes()
 

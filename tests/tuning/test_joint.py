@@ -12,10 +12,9 @@ from encoders import HashEncoder
 from students import WordEncoder, WordStudent, compiled
 from vacancies import name_pairs, vacancies
 
-from jobsearch.encoder import architecture as arch
+from jobsearch.encoder.keras_model import TRAINED_ROWS
 from jobsearch.encoder.tf import tensorflow
 from jobsearch.errors import TuningError
-from jobsearch.tuning import optimizer as optimizer_module
 from jobsearch.tuning import tune as module
 from jobsearch.tuning.batches import fitting
 from jobsearch.tuning.joint import Joint
@@ -107,7 +106,7 @@ def test_few_pairs_are_one_batch_and_the_lessons_stay_as_they_are(teacher: Teach
 def test_tuning_follows_the_teacher_and_the_pairs(
     teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "make_student", lambda base, recipe: WordStudent(recipe))
+    monkeypatch.setattr(module, "make_student", lambda base, recipe, texts: WordStudent(recipe))
     monkeypatch.setattr(module, "draw_curves", lambda history, best_step, title, path: path.write_bytes(b""))
     holds = GeneralCheck("sentences", lambda encoder: 0.9, 0.01)
     recipe = joint(interpolation=1.0, dropout=0.0, marks=0.0, slips=0.0)
@@ -131,16 +130,11 @@ def test_tuning_follows_the_teacher_and_the_pairs(
 
 
 @pytest.mark.parametrize("rate", [1.0, 15.0])
-def test_the_table_has_a_rate_of_its_own(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizer_module, "_TABLE", (7, 3))
-    table, other = keras.Variable(np.zeros((7, 3))), keras.Variable(np.zeros((3, 7)))
+def test_the_table_has_a_rate_of_its_own(rate: float) -> None:
+    table, other = keras.Variable(np.zeros((7, 3)), name=TRAINED_ROWS), keras.Variable(np.zeros((3, 7)))
     adam = RecipeAdam(joint(table_rate=rate, learning_rate=0.01))
     adam.build([table, other])
     adam.apply([tf.ones((7, 3)), tf.ones((3, 7))], [table, other])
     moved = [float(np.abs(np.asarray(variable)).max()) for variable in (table, other)]
     assert moved[1] == pytest.approx(0.01, rel=1e-3)
     assert moved[0] == pytest.approx(0.01 * rate, rel=1e-3)
-
-
-def test_the_table_is_told_by_the_shape_that_use_has() -> None:
-    assert optimizer_module._TABLE == (arch.VOCABULARY, arch.TOKEN_WIDTH) == (128010, 512)

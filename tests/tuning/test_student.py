@@ -17,10 +17,12 @@ from students import BUCKETS, DIM, export_word_model, native_base, native_studen
 
 from jobsearch.encoder import architecture as arch
 from jobsearch.encoder.keras_encoder import RUN_GAP, lay_out
-from jobsearch.encoder.keras_model import PADDING
+from jobsearch.encoder.keras_model import PADDING, TRAINED_ROWS
 from jobsearch.encoder.lean import LeanEncoder
 from jobsearch.encoder.library import find_weights
 from jobsearch.encoder.savedmodel import SavedModelEncoder
+from jobsearch.encoder.text import Tokenizer
+from jobsearch.encoder.weights import table_rows
 from jobsearch.errors import TuningError
 from jobsearch.tuning.recipes import find_recipe
 from jobsearch.tuning.student import NativeStudent, SavedModelStudent, assign, make_student, values_of
@@ -127,6 +129,26 @@ def test_long_texts_are_cut_and_keep_their_end_mark(without_dropout: NativeStude
     assert [int(t) for t in distinct[place[sentence == 1]] if t != PADDING] == without_dropout._keras.token_ids(
         ["nurse"]
     )[0]
+
+
+@pytest.mark.slow
+def test_of_the_table_the_rows_of_the_texts_are_trained_and_no_others() -> None:
+    recipe = find_recipe("default", train_table=True, dropout=0.0)
+    student = NativeStudent(native_base(), recipe, ["Nurse", "night nurse", "nurse"])
+    tokens = sorted({token for ids in Tokenizer(native_base().tokenizer_model)(["night nurse"]) for token in ids})
+    (rows,) = (variable for variable in student.variables if variable.name == TRAINED_ROWS)
+    assert tuple(rows.shape) == (len(tokens), arch.TOKEN_WIDTH)
+    assert len(student.variables) == len(native_student().variables) + 1
+    texts = ["night nurse", "welder"]
+    assert abs(student.encoder("before", {}).encode(texts) - LeanEncoder(native_base()).encode(texts)).max() < 3e-4
+
+    rows.assign(rows + 0.3)
+    table = student.weights("tuned", {}).tensors[arch.TABLE].astype(np.float32)
+    moved = table - table_rows(native_base().tensors, np.arange(arch.VOCABULARY))
+    assert abs(moved[tokens] - 0.3).max() < 1e-2  # half precision of values up to 16
+    assert abs(np.delete(moved, tokens, axis=0)).max() < 1e-2
+    whole = NativeStudent(native_base(), recipe)
+    assert [tuple(v.shape) for v in whole.variables if v.name == TRAINED_ROWS] == [(arch.VOCABULARY, arch.TOKEN_WIDTH)]
 
 
 def test_dropout_follows_the_draw() -> None:

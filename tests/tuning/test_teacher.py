@@ -219,7 +219,7 @@ SMALL = {"batch": 24, "near": 4, "steps": 30, "validate_every": 10, "learning_ra
 def run(
     models: Path, recipe: Recipe, teacher: Teacher | None, monkeypatch: pytest.MonkeyPatch, **options: object
 ) -> Tuned:
-    monkeypatch.setattr(module, "make_student", lambda base, recipe: WordStudent(recipe))
+    monkeypatch.setattr(module, "make_student", lambda base, recipe, texts: WordStudent(recipe))
     monkeypatch.setattr(module, "draw_curves", lambda history, best_step, title, path: path.write_bytes(b""))
     monkeypatch.setattr("jobsearch.tuning.stages.TAUGHT", find_recipe("taught", **SMALL))
     given = {"name": "taught", "models": models, "general": HOLDS, "data_source": "vacancies", "teacher": teacher}

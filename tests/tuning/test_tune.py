@@ -8,7 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -299,8 +299,8 @@ def base() -> WordEncoder:
 def start(base: WordEncoder, models: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Tune the small model: `start(learning_rate=…, force=…)`."""
 
-    def student(encoder: Encoder, recipe: Recipe) -> Student:
-        return WordStudent(recipe) if isinstance(encoder, WordEncoder) else make_student(encoder, recipe)
+    def student(encoder: Encoder, recipe: Recipe, texts: Iterable[str]) -> Student:
+        return WordStudent(recipe) if isinstance(encoder, WordEncoder) else make_student(encoder, recipe, texts)
 
     monkeypatch.setattr(module, "make_student", student)
     monkeypatch.setattr(module, "draw_curves", lambda history, best_step, title, path: path.write_bytes(b""))
@@ -328,6 +328,18 @@ def start(base: WordEncoder, models: Path, monkeypatch: pytest.MonkeyPatch) -> S
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_word_model(tmp_path_factory.mktemp("base") / "words")
+
+
+def test_the_student_is_told_what_it_will_see(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: set[str] = set()
+
+    def student(encoder: Encoder, recipe: Recipe, texts: Iterable[str]) -> Student:
+        told.update(texts)
+        return WordStudent(recipe)
+
+    monkeypatch.setattr(module, "make_student", student)
+    start(force=True)
+    assert told == {text for pair in name_pairs().training for text in (pair.base, pair.ref)}
 
 
 @pytest.mark.slow
