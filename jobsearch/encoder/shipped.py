@@ -2,7 +2,7 @@
 
     config.json          name, case, fingerprints of the base and of the result
     delta.safetensors    the dense tensors, float16, under the names of `architecture`; of a tuned embedding table the
-                         rows that changed, as codes
+                         rows that changed, as how far their codes moved (which packs to a half in a wheel)
     record.json          how it was made and what it is worth, as of any tuned encoder
     README.md            the same for people
 
@@ -29,8 +29,8 @@ SHIPPED_NAME = "use-jobs"
 # Those it was tuned in, and finds more in than the base does: `tests/benchmarks/languages.py`.
 SHIPPED_LANGUAGES = frozenset({"de", "en", "es", "fr", "it", "nl", "pl", "pt"})
 DELTA = "delta.safetensors"
-# Tensors of a tuned table in it: row numbers, int32 (n,), and their codes, uint8 (n, 512).
-ROWS, CODES = "Embeddings/rows", "Embeddings/codes"
+# Tensors of a tuned table in it: row numbers, int32 (n,), and how far their codes moved, uint8 (n, 512), modulo 256.
+ROWS, MOVES = "Embeddings/rows", "Embeddings/moves"
 # Codes to a step of the base's, and codes below its lowest: 33 + 3 · 63 leaves as many above.
 _FINER, _BELOW = 3, 33
 _BLOCK = 4096
@@ -53,7 +53,7 @@ def shipped_weights() -> WeightSet:
         changed = {name: np.asarray(delta[name], np.float32) for name in arch.dense_shapes()}
         if ROWS in delta:
             changed |= _finer_table(base)
-            changed[arch.TABLE][delta[ROWS]] = delta[CODES]
+            changed[arch.TABLE][delta[ROWS]] += delta[MOVES]
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise EncoderError(f"{folder / DELTA} cannot be read ({error}); {_MEND}") from error
     weights = WeightSet({**base.tensors, **changed}, base.tokenizer_model, base.case, SHIPPED_NAME, config["lineage"])
@@ -93,7 +93,7 @@ def pack(tuned: WeightSet, folder: Path) -> WeightSet:
     if not np.array_equal(tuned.tensors[arch.TABLE], base.tensors[arch.TABLE]):
         whole |= _finer_table(base)
         rows = _changed_rows(tuned, whole)
-        whole[arch.TABLE][rows[ROWS]] = rows[CODES]
+        whole[arch.TABLE][rows[ROWS]] += rows[MOVES]
     packed = WeightSet({**base.tensors, **whole}, base.tokenizer_model, tuned.case, SHIPPED_NAME, tuned.lineage)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / DELTA, {**halves, **rows})
@@ -124,14 +124,15 @@ def _finer_table(base: WeightSet) -> dict[str, npt.NDArray[Any]]:
 
 
 def _changed_rows(tuned: WeightSet, finer: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Return the numbers of the rows that differ by half a step or more anywhere, int32 (n,), and codes (n, 512)."""
-    rows, codes = [], []
+    """Return the numbers of the rows that differ by half a step or more anywhere, and how far their codes moved."""
+    rows, moves = [], []
     for start in range(0, arch.VOCABULARY, _BLOCK):
         ids = np.arange(start, min(start + _BLOCK, arch.VOCABULARY))
         shard = ids % arch.SHARDS
         steps = table_rows(tuned.tensors, ids) - finer[arch.TABLE_OFFSET][shard, None]
         own = np.clip(np.rint(steps / finer[arch.TABLE_SCALE][shard, None]), 0, 255).astype(np.uint8)
-        differ = (own != finer[arch.TABLE][ids]).any(axis=1)
+        moved = own - finer[arch.TABLE][ids]
+        differ = moved.any(axis=1)
         rows.append(ids[differ].astype(np.int32))
-        codes.append(own[differ])
-    return {ROWS: np.concatenate(rows), CODES: np.concatenate(codes)}
+        moves.append(moved[differ])
+    return {ROWS: np.concatenate(rows), MOVES: np.concatenate(moves)}
