@@ -39,7 +39,7 @@ def session_home(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path
             ("esco", "import", str(bundle), "--name", "both", "--no-use"),
             ("esco", "import", str(bundle), "--language", "en", "--name", "small"),
             ("index", "build", "--encoder", "use"),
-            ("index", "build", "--taxonomy", "both"),
+            ("index", "build", "--taxonomy", "both", "--encoder", "use"),
         ):
             assert run(arguments) == 0
     return folder
