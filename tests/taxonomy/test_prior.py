@@ -90,7 +90,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     prior_module._log_counts.cache_clear()
 
 
-WHOLE, NO_ROWS, OTHER = (gzip.compress(text) for text in (b"uri,titles\nx,1\n", b"uri,titles\n", b"a\n1\n"))
+# Without the time of day, which would name the cases below otherwise in each of pytest's workers.
+WHOLE, NO_ROWS, OTHER = (gzip.compress(text, mtime=0) for text in (b"uri,titles\nx,1\n", b"uri,titles\n", b"a\n1\n"))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no gzip", WHOLE[:-9], NO_ROWS, OTHER])
