@@ -186,8 +186,9 @@ def retrieval(
     """Measure how high the right concept is ranked.
 
     By MRR, recall@1, 5, 10 and nDCG@10. PATH is a MELO folder, or a CSV file with the columns vacancyTitle,conceptUri,
-    whose titles are looked up among the taxonomy's occupations. Equal scores count by the mean over their orders. With
-    --json, titles are measured with all labels, and with the preferred ones only under `preferred`.
+    whose titles are looked up among the taxonomy's occupations. MELO ranks labels, each by itself; concept_mrr counts
+    each concept once, as the hits of a search do. Equal scores count by the mean over their orders. With --json, titles
+    are measured with all labels, and with the preferred ones only under `preferred`.
 
     \b
     Examples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -26,6 +26,8 @@ MODE_NAMES: Mapping[Mode, str] = {"words": "words", "both": "meaning and words"}
 _BESIDE = ("descriptions", "priors")
 RECALL_CUTS = (1, 5, 10)
 NDCG_CUT = 10
+# The MRR that users see where labels are ranked by themselves: each concept counts once, as among a search's hits.
+CONCEPT_MRR = "concept_mrr"
 # Scores that are held at once: 32 MB, and up to three times that while they are folded and sorted.
 _MOST_SCORES = 8_000_000
 
@@ -105,6 +107,8 @@ class RetrievalResult:
         labels: labels ranked.
         concepts: concepts ranked.
         dropped: what the set's reader left out.
+        by_concept: where labels are ranked by themselves, but their concepts are known: where the relevant concepts
+            stand if each stands once, by its best label.
     """
 
     task: ClassVar[Task] = "retrieval"
@@ -114,6 +118,7 @@ class RetrievalResult:
     labels: int
     concepts: int
     dropped: Mapping[str, int] = field(default_factory=dict)
+    by_concept: Judged | None = field(default=None, repr=False)
 
     @property
     def n(self) -> int:
@@ -138,11 +143,13 @@ class RetrievalResult:
     def per_query(self) -> Mapping[str, Floats]:
         """Each metric's value for each query, (queries,); see `metrics` for the formulas and for ties."""
         recalls = {f"recall@{k}": recall_at(self.judged, k) for k in RECALL_CUTS}
-        return {"mrr": reciprocal_rank(self.judged), **recalls, f"ndcg@{NDCG_CUT}": ndcg_at(self.judged, NDCG_CUT)}
+        concepts = {} if self.by_concept is None else {CONCEPT_MRR: reciprocal_rank(self.by_concept)}
+        ndcg = {f"ndcg@{NDCG_CUT}": ndcg_at(self.judged, NDCG_CUT)}
+        return {"mrr": reciprocal_rank(self.judged), **recalls, **ndcg, **concepts}
 
     @cached_property
     def metrics(self) -> Mapping[str, float]:
-        """Means over the queries: `mrr`, `recall@1`, `recall@5`, `recall@10`, `ndcg@10`."""
+        """Means over the queries: `mrr`, `recall@1`, `recall@5`, `recall@10`, `ndcg@10`, and maybe `concept_mrr`."""
         return {name: float(values.mean()) for name, values in self.per_query.items()}
 
     @cached_property
@@ -192,7 +199,8 @@ def evaluate_retrieval(
     asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
     queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
-    parts = []
+    siblings = _Siblings.of(retrieval)
+    parts, of_concepts = [], []
     for start in range(0, len(retrieval), at_once):
         progress("ranking", start, len(retrieval))
         stop = start + at_once
@@ -203,6 +211,8 @@ def evaluate_retrieval(
             cosines = (queries[start:stop] @ labels.T)[:, rows]
             scores = fused.score(retrieval.queries[start:stop], cosines, queries[start:stop])
         parts.append(judge(scores, retrieval.relevant[start:stop], depth=NDCG_CUT))
+        if siblings is not None:
+            of_concepts.append(siblings.judge(scores, retrieval.relevant[start:stop]))
     progress("ranking", len(retrieval), len(retrieval))
     return RetrievalResult(
         set_name=f"{retrieval.name}{_how(mode, about is not None, retrieval.priors is not None)}",
@@ -211,7 +221,29 @@ def evaluate_retrieval(
         labels=len(retrieval.corpus),
         concepts=retrieval.concepts,
         dropped=retrieval.dropped,
+        by_concept=Judged.together(of_concepts) if of_concepts else None,
     )
+
+
+class _Siblings:
+    """Labels that are ranked by themselves, put together by their concepts."""
+
+    def __init__(self, sibling_of: Indices) -> None:
+        self._place_of = np.unique(sibling_of, return_inverse=True)[1]
+        self._order = np.argsort(self._place_of, kind="stable")
+        self._starts = np.flatnonzero(np.diff(self._place_of[self._order], prepend=-1))
+
+    @staticmethod
+    def of(retrieval: RetrievalSet) -> _Siblings | None:
+        """Return them, if the set ranks labels by themselves and knows their concepts."""
+        if retrieval.concept_of is not None or retrieval.sibling_of is None:
+            return None
+        return _Siblings(retrieval.sibling_of)
+
+    def judge(self, scores: npt.NDArray[Any], relevant: Sequence[Indices]) -> Judged:
+        """Judge each concept by its best label, given labels' scores and which of them are right."""
+        best = np.maximum.reduceat(scores[:, self._order], self._starts, axis=1)
+        return judge(best, [np.unique(self._place_of[labels]) for labels in relevant], depth=NDCG_CUT)
 
 
 def _how(mode: Mode, described: bool, priors: bool) -> str:

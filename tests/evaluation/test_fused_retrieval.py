@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brute_force import SOURCE, engine_of, made_up
+from brute_force import SOURCE, by_vector, engine_of, made_up
 from encoders import HashEncoder
 
 from jobsearch.errors import EvaluationError
@@ -182,6 +182,32 @@ def test_siblings_change_the_order_of_labels() -> None:
     assert second.concepts == len(corpus)  # labels are ranked by themselves all the same
     by_meaning = [evaluate_retrieval(ENCODER, made).ranks.tolist() for made in (alone, together)]
     assert by_meaning[0] == by_meaning[1]
+
+
+@pytest.mark.parametrize("mode", ["meaning", "both"])
+def test_each_concept_counts_once_where_siblings_are_known(mode: Mode) -> None:
+    # Three labels of one concept are nearer than the right one, and one of another is.
+    corpus = ("night nurse", "night nurses", "night nurse ward", "night clerk", "nurse at night", "welder")
+    siblings = np.array([7, 7, 7, 2, 4, 9])
+    vectors = {text: [1.0, 0.1 * place] for place, text in enumerate(corpus)} | {"night nurse x": [1.0, 0.0]}
+    alone = RetrievalSet("set", ("night nurse x", "welder"), corpus, (np.array([4]), np.array([5])))
+    known = replace(alone, sibling_of=siblings)
+    encoder = by_vector(vectors)
+    assert "concept_mrr" not in evaluate_retrieval(encoder, alone, mode=mode).metrics
+    found = evaluate_retrieval(encoder, known, mode=mode)
+    ranks = found.ranks.tolist()
+    assert ranks[0] > 3
+    # The first concept's other two labels count no more.
+    assert found.per_query["concept_mrr"].tolist() == pytest.approx([1 / (ranks[0] - 2), 1.0])
+    assert found.to_dict()["metrics"]["concept_mrr"] == pytest.approx(found.per_query["concept_mrr"].mean())
+    assert len(found.to_dict()["intervals"]["concept_mrr"]) == 2
+
+
+def test_a_right_concept_has_several_right_labels() -> None:
+    corpus = ("a", "b", "c", "d")
+    vectors = {"a": [1.0, 0.3], "b": [1.0, 0.1], "c": [1.0, 0.2], "d": [0.0, 1.0], "q": [1.0, 0.0], "r": [0.1, 1.0]}
+    made = RetrievalSet("set", ("q", "r"), corpus, (np.array([0, 2]), np.array([3])), sibling_of=np.array([0, 1, 0, 2]))
+    assert evaluate_retrieval(by_vector(vectors), made).per_query["concept_mrr"].tolist() == [0.5, 1.0]
 
 
 # --- MELO's mapping ----------------------------------------------------------------------------------------------
