@@ -17,6 +17,7 @@ from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.engine import JobSearch
 from jobsearch.filters import Filter
 from jobsearch.hits import Hit, KindFilter
+from jobsearch.hubness import hubness
 from jobsearch.index import reader
 from jobsearch.index.about import About
 from jobsearch.index.coded import CodedTitles
@@ -117,7 +118,10 @@ def version_of(
     embeddings = encoder.encode([label for _, label, _ in taxonomy.labels()])
     vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
     words = Words(Words.build([label for _, label, _ in taxonomy.labels()]))
-    labels = LabelTable(pack_labels(taxonomy, coded))
+    columns = pack_labels(taxonomy, coded)
+    table = LabelTable(columns)
+    columns["label_hubness"] = hubness(embeddings, table.concept_of, table.preferred, table.groups)
+    labels = LabelTable(columns)
     about = About(About.build(sentences_about(taxonomy), labels, embeddings, encoder))
     return IndexVersion("t", "0001", manifest_of(encoder.dim, search), vectors, labels, encoder, words, about)
 

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.lexical.fusion import Mode, concept_score, exact_first, likeness, with_about, words_share
+from jobsearch.lexical.fusion import (
+    Mode,
+    concept_score,
+    exact_first,
+    likeness,
+    with_about,
+    without_hubness,
+    words_share,
+)
 from jobsearch.lexical.words import Words
 
 Scores = npt.NDArray[np.float32]
@@ -25,6 +33,7 @@ class FusedScores:
         about: vectors of what concepts are about and the cosine of each label with its own (see `index.about`):
             (concepts, dim), rows of NaN where there is nothing, and (labels,). None: nothing is known.
         priors: how likely each concept is to be meant (`taxonomy.prior`), (concepts,).
+        hubness: of each label (`jobsearch.hubness`), (labels,); None: 0.
     """
 
     def __init__(
@@ -35,13 +44,14 @@ class FusedScores:
         mode: Mode,
         about: tuple[Scores, Scores] | None = None,
         priors: Scores | None = None,
+        hubness: Scores | None = None,
     ) -> None:
         self._words = Words(Words.build(corpus))
         self._share = words_share(mode)
         self._by_concept = by_concept
         alone = np.arange(len(corpus))
         concept_of = alone if concept_of is None else concept_of
-        self._concept_of, self._about = concept_of, about
+        self._concept_of, self._about, self._hubness = concept_of, about, hubness
         self._order = np.argsort(concept_of, kind="stable")
         ordered = concept_of[self._order]
         self._starts = np.flatnonzero(np.diff(ordered, prepend=-1))
@@ -73,6 +83,8 @@ class FusedScores:
         if self._about is not None and embeddings is not None:
             vectors, near = self._about
             cosines = with_about(cosines, (embeddings @ vectors.T)[:, self._concept_of], near)
+        if self._hubness is not None:
+            cosines = without_hubness(cosines, self._hubness)
         found = np.empty((len(queries), len(self._starts) if self._by_concept else len(self._order)))
         for row, query in enumerate(queries):
             words = self._words.scores(self._words.singular(query))

@@ -18,6 +18,7 @@ from jobsearch.evaluation.fused import FusedScores
 from jobsearch.evaluation.metrics import Floats, Ints, Judged, judge, ndcg_at, recall_at, reciprocal_rank
 from jobsearch.evaluation.records import EncoderId, Task, base_record
 from jobsearch.evaluation.statistics import Interval, Paired, mean_intervals, paired_means
+from jobsearch.hubness import hubness
 from jobsearch.lexical.fusion import Mode
 from jobsearch.progress import Progress, silent
 
@@ -195,7 +196,8 @@ def evaluate_retrieval(
         concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
         about = _about(encoder, retrieval, concept_of, labels, rows, progress) if mode == "both" else None
         by_concept = retrieval.concept_of is not None
-        fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, about, retrieval.priors)
+        crowd = _hubness(labels, rows, concept_of) if mode == "both" else None
+        fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, about, retrieval.priors, crowd)
     asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
     queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
@@ -270,6 +272,14 @@ def _about(
     vectors[told] = embed(encoder, [retrieval.about[number] for number in told], "encoding descriptions", progress)
     near = np.nan_to_num(np.einsum("ij,ij->i", labels[rows], vectors[concept_of]))
     return vectors, near
+
+
+def _hubness(labels: Embeddings, rows: npt.NDArray[np.intp], concept_of: Indices | None) -> npt.NDArray[np.float32]:
+    """Return each label's hubness, the first one of each concept being its preferred one."""
+    concept_of = np.arange(len(rows)) if concept_of is None else concept_of
+    first = np.zeros(len(rows), np.bool_)
+    first[np.unique(concept_of, return_index=True)[1]] = True
+    return hubness(labels[rows], concept_of, first)
 
 
 def _concept_scores(

@@ -20,6 +20,7 @@ from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.tensorfile import write_tensors
 from jobsearch.errors import IndexFormatError, IndexingError, JobSearchError
 from jobsearch.files import storage_errors
+from jobsearch.hubness import hubness
 from jobsearch.index.about import About
 from jobsearch.index.check import check_version
 from jobsearch.index.coded import CodedTitles
@@ -305,11 +306,13 @@ def _write(
     embeddings = embed_labels(labels, encoder, directory, progress, np.float16 if kind.half else np.float32)
     columns, sentences = pack_labels(taxonomy, titles), sentences_about(taxonomy)
     known = known_sentences(directory, encoder) if sentences else {}
-    told = About.build(sentences, LabelTable(columns), embeddings, encoder, known, progress)
+    table = LabelTable(columns)
+    told = About.build(sentences, table, embeddings, encoder, known, progress)
     progress("building index", 0, 0)
     # Side by side: FAISS works outside Python, and the words are made in Python.
     with ThreadPoolExecutor(1, thread_name_prefix="jobsearch-words") as pool:
         by_words = pool.submit(Words.build, labels)
+        columns["label_hubness"] = hubness(embeddings, table.concept_of, table.preferred, table.groups)
         vectors = Vectors.build(embeddings, kind)
         measured = calibrate(vectors, kind, encoder, labels)
         words = by_words.result()

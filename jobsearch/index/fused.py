@@ -20,7 +20,16 @@ from jobsearch.index.reader import IndexVersion
 from jobsearch.index.recall import FETCH, TIE
 from jobsearch.index.rows import Rows
 from jobsearch.index.vectors import RowNumbers, RowVectors
-from jobsearch.lexical.fusion import MatchedBy, Mode, concept_score, exact_first, likeness, with_about, words_share
+from jobsearch.lexical.fusion import (
+    MatchedBy,
+    Mode,
+    concept_score,
+    exact_first,
+    likeness,
+    with_about,
+    without_hubness,
+    words_share,
+)
 from jobsearch.lexical.words import Scores
 
 # Labels by each side that name candidates: twice or four times as many move MRR on validation by .0004 at most.
@@ -222,7 +231,10 @@ def _score(
         part = every[start : start + _BLOCK]
         cosines[start : start + len(part)] = vectors.embeddings[part] @ vector
     words = by_words[every]
-    meaning = with_about(cosines, about.cosines(concepts, vector)[owner], about.near[every]) if share < 1 else cosines
+    meaning = cosines
+    if share < 1:
+        meaning = with_about(cosines, about.cosines(concepts, vector)[owner], about.near[every])
+        meaning = without_hubness(meaning, labels.hubness[every])
     like = likeness(meaning, words, share)
     exact = _exact(labels, every, by_typed[every], cosines, typed)
     allowed = rows.have(every)

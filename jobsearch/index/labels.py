@@ -94,6 +94,7 @@ class LabelTable:
         self.concept_of: Array = columns["label_concept"]
         self._language_of: Array = columns["label_language"]
         self._preferred: Array = columns["label_preferred"]
+        self._hubness: Array = columns["label_hubness"]
         self._first_row: Array = columns["concept_first_row"]
         self._kinds: Array = columns["concept_kind"]
         self._priors: Array = columns["concept_prior"]
@@ -123,6 +124,11 @@ class LabelTable:
     def priors(self) -> Array:
         """How likely each concept is to be meant (`taxonomy.prior`); float32 (concepts,)."""
         return self._priors
+
+    @property
+    def hubness(self) -> Array:
+        """How near each label is to others of its kind and language (`jobsearch.hubness`); float32 (rows,)."""
+        return self._hubness
 
     @property
     def own_priors(self) -> Array:
@@ -156,6 +162,11 @@ class LabelTable:
     def language_numbers(self) -> Array:
         """Position in `languages` of each label's; uint8 (rows,)."""
         return self._language_of
+
+    @property
+    def groups(self) -> Array:
+        """A number for each label's kind and language, which labels that are like each other share; int32 (rows,)."""
+        return self._kinds[self.concept_of] * np.int32(len(self._languages)) + self._language_of
 
     def row_range(self, concepts: Array) -> tuple[Array, Array]:
         """Return where the rows of some concepts begin and end; int64 (n,) each."""
@@ -294,6 +305,8 @@ _GROUP_COLUMNS = ("group_code", "group_language", "group_label")
 def pack_labels(taxonomy: Taxonomy, coded: CodedTitles | None = None) -> dict[str, Array]:
     """Lay a taxonomy out as the columns of a label table, rows in the order of `taxonomy.labels()`.
 
+    Their hubness is told by embeddings: it is 0 until it is filled in.
+
     Args:
         taxonomy: labels and concepts.
         coded: titles of one's own, which tell how likely concepts are to be meant.
@@ -310,6 +323,7 @@ def pack_labels(taxonomy: Taxonomy, coded: CodedTitles | None = None) -> dict[st
         "label_concept": concept,
         "label_language": np.array([row[1] for row in rows], np.uint8),
         "label_preferred": np.array([row[2] for row in rows], np.bool_),
+        "label_hubness": np.zeros(len(rows), np.float32),
         "concept_kind": np.array([KINDS.index(record.kind) for record in records], np.uint8),
         "concept_prior": log_priors(uris),
         "concept_own_prior": (coded or CodedTitles({})).priors(uris, (record.kind for record in records)),

@@ -1,7 +1,8 @@
 """How meaning and words are put together: a few constants, chosen on validation data.
 
 A label's likeness is the weighted sum of two cosines, of meaning (the encoder's) and of words. Where its concept has a
-description, meaning is the cosine with both, the label and the description's first sentence. A concept's score is its
+description, meaning is the cosine with both, the label and the description's first sentence. Labels that are near
+whatever is typed count a little less (`jobsearch.hubness`). A concept's score is its
 best label's likeness, with a little of what its other labels say: of their mean, and of the preferred label. One label
 may be near by accident, all of them are not. And what many job titles mean is a little likelier to be meant.
 Measurements: `tests/benchmarks/README.md`, "Words and meaning".
@@ -21,6 +22,8 @@ MatchedBy = Literal["exact", "meaning", "words", "both", "uri", "isco"]
 WORDS, MEAN, PREFERRED = 0.25, 0.1, 0.1
 # What the sentence about a concept weighs beside a label.
 ABOUT = 0.7
+# Share of a label's hubness that is taken off its cosine.
+HUBNESS = 0.25
 # What a concept's score gains by its being e times as likely to be meant as the mean occupation.
 PRIOR = 0.02
 
@@ -51,6 +54,12 @@ def with_about(cosines: Floats, about: Floats, near: Floats) -> Floats:
     """
     lengths = np.sqrt(1 + ABOUT**2 + 2 * ABOUT * near)
     result: Floats = np.where(np.isnan(about), cosines, (cosines + ABOUT * about) / lengths)
+    return result
+
+
+def without_hubness(cosines: Floats, hubness: Floats) -> Floats:
+    """Return cosines less a share of each label's hubness (`jobsearch.hubness`), which can be broadcast with them."""
+    result: Floats = cosines - HUBNESS * hubness
     return result
 
 

@@ -28,8 +28,8 @@ QUERIES = ("sales managers", "nigth nurse", "crane operator", "Software Data Eng
 
 
 def one_language(described: bool = False) -> Taxonomy:
-    """The made-up concepts in English: a retrieval set knows no languages."""
-    whole = made_up(described=described)
+    """Made-up occupations in English: a retrieval set knows no languages and no kinds."""
+    whole = made_up(described=described, occupations=270, skills=0)
     return Taxonomy.of(whole.source, [concept for concept in whole.concepts if concept.language == "en"])
 
 
@@ -53,7 +53,9 @@ def test_scores_are_those_of_searching_the_same_labels(mode: Mode) -> None:
     corpus = tuple(label for _, label, _ in rows)
     exact = corpus[40].upper()
     queries = [*QUERIES, exact]
-    scores = FusedScores(corpus, labels.concept_of.astype(np.int64), True, mode)
+    assert np.abs(labels.hubness).max() > 0.05  # there are enough labels for it
+    crowd = labels.hubness if mode == "both" else None
+    scores = FusedScores(corpus, labels.concept_of.astype(np.int64), True, mode, hubness=crowd)
     asked = scores.prepare(queries)
     assert asked[0] == "sales manager"
     got = scores.score(queries, cosines(asked, corpus))

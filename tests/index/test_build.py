@@ -222,7 +222,7 @@ def test_an_index_of_an_older_format_is_built_anew(
 ) -> None:
     build_index(small_taxonomy, hash_encoder, directory)
     manifest = directory.version_path("0001") / "manifest.json"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 4', '"format_version": 3'))
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 5', '"format_version": 3'))
     with pytest.raises(IndexFormatError):
         open_version(directory)
     assert build_index(small_taxonomy, hash_encoder, directory).version == "0002"
@@ -243,7 +243,7 @@ def test_edits_and_gate_of_an_older_format_are_taken_over(
     edit_index([Edit("add", "urn:acme:1", "growth hacker", "occupation")], directory)
     path = directory.version_path("0002")
     manifest = path / "manifest.json"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 4', '"format_version": 3'))
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 5', '"format_version": 3'))
     if harm:
         (path / "edits.json").write_text("[]")
     labels = list(build_index(small_taxonomy, hash_encoder, directory).labels.texts)

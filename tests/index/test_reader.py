@@ -130,9 +130,9 @@ def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: st
 
 def test_another_format_version_is_refused(cheap: IndexDirectory) -> None:
     path = cheap.version_path("0001") / "manifest.json"
-    text = path.read_text(encoding="utf-8").replace('"format_version": 4', '"format_version": 3')
+    text = path.read_text(encoding="utf-8").replace('"format_version": 5', '"format_version": 3')
     put(cheap, "manifest.json", text.encode())
-    with pytest.raises(IndexFormatError, match="format version 3, this release reads 4"):
+    with pytest.raises(IndexFormatError, match="format version 3, this release reads 5"):
         open_version(cheap)
 
 
