@@ -26,7 +26,7 @@ class Hit:
         rank: 1 for the best.
         score: -1 to 1, higher is better; 1 for a label that is what was typed. By meaning alone it is the cosine; by
             both, or by words, what `lexical.fusion` makes of it and of the concept's other labels; by both, of its
-            description and of how many job titles mean it, too.
+            description, of how many job titles mean it and of how near the label is to everything, too.
         uri: the concept.
         kind: `"occupation"` or `"skill"`.
         label: the concept's preferred label, in the matched label's language.

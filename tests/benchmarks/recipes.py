@@ -25,7 +25,7 @@ from pathlib import Path
 from jobsearch.encoder.library import find_encoder, find_weights, open_encoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.text import default_case
-from jobsearch.evaluation.retrieval import evaluate_retrieval
+from jobsearch.evaluation.retrieval import CONCEPT_MRR, evaluate_retrieval
 from jobsearch.evaluation.retrieval_files import read_melo, read_titles
 from jobsearch.evaluation.sts import evaluate_sts
 from jobsearch.evaluation.sts_files import read_sts
@@ -79,7 +79,9 @@ def measures(shared: Path) -> Callable[[Encoder, Mode], Figures]:
 
     def measure(encoder: Encoder, mode: Mode) -> Figures:
         found = {f"STS {name}": float(evaluate_sts(encoder, pairs).metrics["pearson"]) for name, pairs in sts.items()}
-        found |= {name: float(evaluate_retrieval(encoder, one, mode=mode).metrics["mrr"]) for name, one in sets.items()}
+        melo = {name: evaluate_retrieval(encoder, one, mode=mode).metrics for name, one in sets.items()}
+        found |= {name: one["mrr"] for name, one in melo.items()}
+        found |= {f"{name}, concepts": one[CONCEPT_MRR] for name, one in melo.items()}
         metrics = evaluate_retrieval(encoder, titles, mode=mode).metrics
         return found | {"titles": metrics["mrr"], "R@5": metrics["recall@5"], "R@10": metrics["recall@10"]}
 
