@@ -89,6 +89,7 @@ def test_a_build_as_json_warns_all_the_same(
     assert error_of(cli(home, "index", "build", "--json", "--gate", str(tmp_path / "gate.csv")))
 
 
+@pytest.mark.slow
 def test_a_rebuild_is_of_what_it_was_built_from(home: Path, cli: Cli) -> None:
     first = cli(
         home, "index", "build", "--name", "mine", "--taxonomy", "both", "--encoder", "use-jobs", "--case", "keep"

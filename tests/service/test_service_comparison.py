@@ -105,6 +105,7 @@ def test_without_compare_nothing_is_opened(engines: Engines) -> None:
 # --- the command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_path_alone_is_compared_with_an_index_that_is_built_aside(service_home: Path, home: Path) -> None:
     """As the guide promises: side by side without any option, each line of the log JSON though something is built."""
     path = service_home / "indexes" / "small-tuned"
