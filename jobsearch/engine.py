@@ -102,9 +102,9 @@ class JobSearch:
             k: hits wanted, 1 to the number of concepts of that kind.
             kind: `"occupation"`, `"skill"` or `"all"`.
             where: what else each hit must fulfil.
-            mode: `"both"`: by meaning and by words together, by descriptions and by how many job titles mean what,
-                which finds most; `"meaning"` or `"words"` of labels alone. By words alone only what shares letters with
-                the query is found.
+            mode: `"both"`: by meaning and by words together, by descriptions, by how many job titles mean what, and
+                less what is near everything, which finds most; `"meaning"` or `"words"` of labels alone. By words alone
+                only what shares letters with the query is found.
 
         Returns:
             k hits, or fewer only where fewer fulfil `where` or, by words alone, share letters with the query; best

@@ -20,8 +20,10 @@ from jobsearch.encoder.protocol import Embeddings
 NEAREST = 10
 # With fewer preferred labels than this the nearest are not near, and nothing is taken off.
 LEAST = 200
-# More are not compared with: evenly spread ones stand for them. All of ESCO's occupations are fewer.
+# More are not compared with: so many stand for them. All of ESCO's occupations are fewer, its skills are not.
 _MOST = 4096
+# An odd number that mixes the bits of what it is multiplied with: 2^64 by the golden ratio.
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 _SLICE = 8192
 
 
@@ -40,7 +42,8 @@ def hubness(
         group_of: which labels are compared with each other, such as those of a kind and language; default: all.
 
     Returns:
-        Float32 (labels,), of mean 0 in each group, all 0 where a group has too few preferred labels.
+        Float32 (labels,), of mean 0 in each group, all 0 where a group has too few preferred labels. Where it has more
+        than 4,096, so many are drawn to stand for all.
     """
     found = np.zeros(len(concept_of), np.float32)
     for group in [None] if group_of is None else np.unique(group_of).tolist():
@@ -49,7 +52,7 @@ def hubness(
         if len(references) < LEAST:
             continue
         if len(references) > _MOST:
-            references = references[np.linspace(0, len(references) - 1, _MOST).astype(np.int64)]
+            references = references[_drawn(embeddings, references)]
         crowd = _mean_cosines(embeddings, concept_of, rows, references)
         found[rows] = crowd - crowd.mean(dtype=np.float64)
     return found
@@ -74,6 +77,15 @@ def _mean_cosines(
         cosines[of_reference[near] == concept_of[part, None]] = -2
         means[start : start + len(part)] = np.sort(cosines, axis=1)[:, -NEAREST:].mean(axis=1)
     return means
+
+
+def _drawn(embeddings: Any, references: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the places of `_MOST` references, drawn by what their vectors are: one more or less moves one of them."""
+    first = np.concatenate(
+        [_floats(embeddings[references[at : at + _SLICE]])[:, :2] for at in range(0, len(references), _SLICE)]
+    )
+    mixed = np.ascontiguousarray(first).view(np.uint64)[:, 0] * _MIX
+    return np.sort(np.argsort(mixed, kind="stable")[:_MOST])
 
 
 def _floats(embeddings: Any) -> Embeddings:

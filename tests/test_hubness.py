@@ -83,10 +83,25 @@ def test_few_labels_tell_nothing(embeddings: Embeddings, concepts: int, told: bo
 def test_of_very_many_preferred_labels_some_stand_for_all(
     embeddings: Embeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST", 100)
+    whole = hubness(embeddings, CONCEPT_OF, IS_FIRST)
+    monkeypatch.setattr(module, "_MOST", 200)
     found = hubness(embeddings, CONCEPT_OF, IS_FIRST)
-    among = ALL[IS_FIRST][np.linspace(0, CONCEPTS - 1, 100).astype(np.int64)]
-    assert found == pytest.approx(plain(embeddings, CONCEPT_OF, ALL, among), abs=1e-5)
+    assert np.corrcoef(found, whole)[0, 1] > 0.9
+    assert abs(found - whole).max() > 0.001
+
+
+def test_one_concept_less_changes_little_where_some_stand_for_all(
+    embeddings: Embeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST", 200)
+    before = hubness(embeddings, CONCEPT_OF, IS_FIRST)
+    moved = []
+    for concept in range(0, CONCEPTS, 30):
+        rest = concept != CONCEPT_OF
+        after = hubness(embeddings[rest], CONCEPT_OF[rest], IS_FIRST[rest])
+        moved.append(abs(after - before[rest]).std())
+    # One of two hundred is another one, or none.
+    assert max(moved) < 0.1 * before.std()
 
 
 def test_a_built_index_has_it_by_kind_and_language(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ class RetrievalSet:
         dropped: what a reader left out, and how often: shown beside the figures.
         sibling_of: number of each label's concept where labels are ranked by themselves all the same; searching by
             words too lets a concept's labels speak for each other. None: nothing is known of that.
+        language_of: a number for each label's language, within which searching by both compares labels (`hubness`).
+            None: all are in one.
         about: a sentence about each concept, numbered as in `concept_of` or else `sibling_of`, "" where there is none;
             searching by both looks at it, too. Empty: nothing is known.
         priors: how likely each concept is to be meant (`taxonomy.prior`), float32, numbered alike; searching by both
@@ -65,6 +67,7 @@ class RetrievalSet:
     sibling_of: Indices | None = None
     about: tuple[str, ...] = ()
     priors: Priors | None = None
+    language_of: Indices | None = None
 
     def __post_init__(self) -> None:
         if len(self.queries) < 2:
@@ -75,6 +78,10 @@ class RetrievalSet:
             steps = np.diff(self.concept_of, prepend=0)
             if len(self.concept_of) != len(self.corpus) or not np.isin(steps, (0, 1)).all() or self.concept_of[0] != 0:
                 raise ValueError("concept_of must number each label's concept from 0, rising by 0 or 1")
+        if self.language_of is not None and len(self.language_of) != len(self.corpus):
+            raise ValueError(
+                f"languages of {len(self.language_of)} labels, expected one for each of {len(self.corpus)}"
+            )
         together = self.sibling_of if self.concept_of is None else self.concept_of
         numbered = 0 if together is None else int(together.max()) + 1
         if len(self.about) not in (0, numbered):
@@ -179,7 +186,8 @@ def evaluate_retrieval(
 ) -> RetrievalResult:
     """Rank all concepts for each query and see where the right ones stand.
 
-    Exact, without an index. Memory stays below the labels' embeddings (2 kB each at 512 dimensions) and about 150 MB.
+    Exact, without an index. Memory stays below the labels' embeddings (2 kB each at 512 dimensions, by both twice that)
+    and about 150 MB.
 
     Args:
         encoder: any encoder.
@@ -196,7 +204,10 @@ def evaluate_retrieval(
         concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
         about = _about(encoder, retrieval, concept_of, labels, rows, progress) if mode == "both" else None
         by_concept = retrieval.concept_of is not None
-        crowd = _hubness(labels, rows, concept_of) if mode == "both" else None
+        crowd = None
+        # Of labels that stand alone nobody knows which of those near them mean something else.
+        if mode == "both" and concept_of is not None:
+            crowd = _hubness(labels, rows, concept_of, retrieval.language_of)
         fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, about, retrieval.priors, crowd)
     asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
     queries = embed(encoder, asked, "encoding queries", progress)
@@ -274,12 +285,14 @@ def _about(
     return vectors, near
 
 
-def _hubness(labels: Embeddings, rows: npt.NDArray[np.intp], concept_of: Indices | None) -> npt.NDArray[np.float32]:
-    """Return each label's hubness, the first one of each concept being its preferred one."""
-    concept_of = np.arange(len(rows)) if concept_of is None else concept_of
+def _hubness(
+    labels: Embeddings, rows: npt.NDArray[np.intp], concept_of: Indices, language_of: Indices | None
+) -> npt.NDArray[np.float32]:
+    """Return each label's hubness; the first one of each concept in each language is its preferred one."""
+    language_of = np.zeros_like(concept_of) if language_of is None else language_of
     first = np.zeros(len(rows), np.bool_)
-    first[np.unique(concept_of, return_index=True)[1]] = True
-    return hubness(labels[rows], concept_of, first)
+    first[np.unique(np.stack([concept_of, language_of]), axis=1, return_index=True)[1]] = True
+    return hubness(labels[rows], concept_of, first, language_of)
 
 
 def _concept_scores(

@@ -105,7 +105,7 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
         EvaluationError: the file is missing or no such CSV, or fewer than 2 titles are left.
     """
     occupations = [concept for concept in taxonomy.concepts if concept.kind == "occupation"]
-    number, corpus, concept_of = number_labels(occupations, alternatives)
+    number, corpus, concept_of, language_of = number_labels(occupations, alternatives)
     titles: list[str] = []
     relevant: list[Indices] = []
     unknown: list[str] = []
@@ -131,6 +131,7 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
         corpus=corpus,
         relevant=tuple(relevant),
         concept_of=concept_of,
+        language_of=language_of,
         about=_about(number, taxonomy),
         priors=_priors(number),
         dropped=_counts(("title of an unknown occupation", len(unknown)), ("empty title", empty)),
@@ -139,7 +140,7 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
 
 def number_labels(
     records: Iterable[Concept], alternatives: bool = True
-) -> tuple[dict[str, int], tuple[str, ...], Indices]:
+) -> tuple[dict[str, int], tuple[str, ...], Indices, Indices]:
     """Lay out labels for a retrieval set.
 
     Args:
@@ -147,17 +148,20 @@ def number_labels(
         alternatives: take alternative labels too.
 
     Returns:
-        The number of each URI, all labels, and the number of each label's concept.
+        The number of each URI, all labels, and the numbers of each label's concept and language.
     """
     number: dict[str, int] = {}
     corpus: list[str] = []
     concept_of: list[int] = []
+    languages: dict[str, int] = {}
+    language_of: list[int] = []
     for record in records:
         own = number.setdefault(record.uri, len(number))
         labels = record.labels if alternatives else (record.preferred_label,)
         corpus.extend(labels)
         concept_of.extend([own] * len(labels))
-    return number, tuple(corpus), np.array(concept_of, np.int64)
+        language_of.extend([languages.setdefault(record.language, len(languages))] * len(labels))
+    return number, tuple(corpus), np.array(concept_of, np.int64), np.array(language_of, np.int64)
 
 
 def title_rows(path: Path) -> Iterator[tuple[str, str]]:

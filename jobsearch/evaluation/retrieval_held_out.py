@@ -54,7 +54,7 @@ def held_out(
     asked = _first(_draw_queries(records, split, preferred, per_concept, seed), limit, seed)
     if among is not None:
         records = _draw_concepts(records, asked, among, seed)
-    number, corpus, concept_of = number_labels(records)
+    number, corpus, concept_of, language_of = number_labels(records)
     kept = np.array([label.casefold() not in asked for label in corpus], bool)
     return _make(
         f"{taxonomy.source.name} held-out {kind}s{f', {language}' if language else ''}",
@@ -62,6 +62,7 @@ def held_out(
         _owners(records, number),
         tuple(label for label, keep in zip(corpus, kept, strict=True) if keep),
         concept_of[kept],
+        language_of[kept],
     )
 
 
@@ -99,11 +100,11 @@ def held_out_cross_lingual(
             f"{taxonomy.source.name!r}, which has {', '.join(taxonomy.languages)}"
         )
     targets = [c for c in taxonomy.concepts if c.kind == kind and c.language == target]
-    number, corpus, concept_of = number_labels(targets)
+    number, corpus, concept_of, language_of = number_labels(targets)
     sources = [c for c in taxonomy.concepts if c.kind == kind and c.language == source and c.uri in number]
     asked = _first(_draw_queries(sources, split, folded(corpus), per_concept, seed), limit, seed)
     name = f"{taxonomy.source.name} held-out {kind}s, {source} to {target}"
-    return _make(name, asked, _owners(sources, number), corpus, concept_of)
+    return _make(name, asked, _owners(sources, number), corpus, concept_of, language_of)
 
 
 def _draw_queries(
@@ -153,6 +154,7 @@ def _make(
     owners: Mapping[str, set[int]],
     corpus: tuple[str, ...],
     concept_of: Indices,
+    language_of: Indices,
 ) -> RetrievalSet:
     if len(asked) < 2:
         raise EvaluationError(
@@ -164,6 +166,7 @@ def _make(
         corpus=corpus,
         relevant=tuple(np.array(sorted(owners[text]), np.int64) for text in asked),
         concept_of=concept_of,
+        language_of=language_of,
     )
 
 

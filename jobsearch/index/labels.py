@@ -166,7 +166,7 @@ class LabelTable:
     @property
     def groups(self) -> Array:
         """A number for each label's kind and language, which labels that are like each other share; int32 (rows,)."""
-        return self._kinds[self.concept_of] * np.int32(len(self._languages)) + self._language_of
+        return self._kinds[self.concept_of].astype(np.int32) * len(self._languages) + self._language_of
 
     def row_range(self, concepts: Array) -> tuple[Array, Array]:
         """Return where the rows of some concepts begin and end; int64 (n,) each."""

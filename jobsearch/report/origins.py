@@ -14,6 +14,7 @@ _WORDS = (
     ("base, tuned", "the encoder before and after training on the labels"),
     ("held-out concept", "a job or skill none of whose names the training saw"),
     ("MRR", "mean reciprocal rank: 1 if the right answer always comes first, 0.5 if always second; higher is better"),
+    ("concept_mrr", "the same where labels are ranked, each concept counting once, as among the hits of a search"),
     ("recall@k", "share of queries whose right answer is among the first k"),
     ("nDCG@10", "how well the first ten are ordered, 0 to 1"),
     ("STS", "sentence pairs that people graded; Pearson and Spearman say how well the encoder agrees with them"),

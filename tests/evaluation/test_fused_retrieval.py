@@ -11,6 +11,7 @@ import pytest
 from brute_force import SOURCE, by_vector, engine_of, made_up
 from encoders import HashEncoder
 
+from jobsearch import hubness
 from jobsearch.errors import EvaluationError
 from jobsearch.evaluation import retrieval as retrieval_module
 from jobsearch.evaluation.fused import FusedScores
@@ -210,6 +211,48 @@ def test_a_right_concept_has_several_right_labels() -> None:
     vectors = {"a": [1.0, 0.3], "b": [1.0, 0.1], "c": [1.0, 0.2], "d": [0.0, 1.0], "q": [1.0, 0.0], "r": [0.1, 1.0]}
     made = RetrievalSet("set", ("q", "r"), corpus, (np.array([0, 2]), np.array([3])), sibling_of=np.array([0, 1, 0, 2]))
     assert evaluate_retrieval(by_vector(vectors), made).per_query["concept_mrr"].tolist() == [0.5, 1.0]
+
+
+def test_labels_are_compared_within_their_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubness, "LEAST", 50)
+    monkeypatch.setattr(fused, "_CANDIDATES", 10_000)
+    whole = made_up(occupations=270, skills=0)
+    engine = engine_of(whole, ENCODER)
+    labels = engine.opened.labels
+    made = RetrievalSet(
+        *("set", QUERIES[:2], tuple(labels.texts), ones(2), labels.concept_of.astype(np.int64)),
+        language_of=labels.language_numbers.astype(np.int64),
+    )
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(
+        retrieval_module,
+        "FusedScores",
+        lambda *given: (seen.append(given[-1]), FusedScores(*given))[1],
+    )
+    evaluate_retrieval(ENCODER, made, mode="both")
+    assert seen[0] == pytest.approx(labels.hubness, abs=1e-5)
+    assert seen[0].all()
+
+
+def test_labels_that_stand_alone_are_not_told_how_crowded_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubness, "LEAST", 12)
+    corpus = (
+        "sales clerk",
+        "welder",
+        "sales clerks",
+        "night nurse",
+        *(f"planner {letter}" for letter in "abcdefghijklmno"),
+    )
+    made = RetrievalSet("set", ("sales", "nurse"), corpus, (np.array([0]), np.array([3])))
+    seen: list[np.ndarray | None] = []
+    monkeypatch.setattr(
+        retrieval_module, "FusedScores", lambda *given: (seen.append(given[-1]), FusedScores(*given))[1]
+    )
+    evaluate_retrieval(ENCODER, made, mode="both")
+    evaluate_retrieval(ENCODER, replace(made, sibling_of=np.array([0, 1, 0, *range(2, 18)])), mode="both")
+    assert seen[0] is None
+    assert seen[1] is not None
+    assert seen[1].any()
 
 
 # --- MELO's mapping ----------------------------------------------------------------------------------------------

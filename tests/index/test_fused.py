@@ -26,11 +26,12 @@ from encoders import HashEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobsearch import hubness
 from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, KindFilter
 from jobsearch.index import fused
-from jobsearch.lexical.fusion import ABOUT, MEAN, PREFERRED, WORDS, Mode
+from jobsearch.lexical.fusion import ABOUT, HUBNESS, MEAN, PREFERRED, WORDS, Mode
 from jobsearch.lexical.words import Words
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
@@ -52,8 +53,9 @@ BOTH: tuple[Mode, ...] = ("both", "words")
 class Truth:
     """The rule of searching, over all labels: no candidates, no vectors but the encoder's, one concept at a time."""
 
-    def __init__(self, taxonomy: Taxonomy, encoder: HashEncoder) -> None:
+    def __init__(self, taxonomy: Taxonomy, encoder: HashEncoder, hubness: Sequence[float] | None = None) -> None:
         self.plain = BruteForce(taxonomy, encoder)
+        self.hubness = [0.0] * len(self.plain.rows) if hubness is None else hubness
         self.rows = self.plain.rows
         self.words = Words(Words.build([label for _, label, _ in self.rows]))
         self.of: dict[str, list[int]] = {}
@@ -77,7 +79,10 @@ class Truth:
         share = {"both": WORDS, "words": 1.0}[mode]
         cosines = (self.mixed @ self.plain.encoder.encode([asked])[0]).tolist()
         words = self.words.scores(asked).tolist()
-        like = [(1 - share) * cosine + share * word for cosine, word in zip(cosines, words, strict=True)]
+        like = [
+            (1 - share) * (cosine - HUBNESS * hub) + share * word
+            for cosine, word, hub in zip(cosines, words, self.hubness, strict=True)
+        ]
         result = {}
         for uri, rows in self.of.items():
             kept = [row for row in rows if keep(self.rows[row][0])]
@@ -134,12 +139,17 @@ class Truth:
 
 @pytest.fixture(scope="module")
 def engine() -> ByMeaning:
-    return engine_of(made_up(), HashEncoder())
+    # Few labels, and still those of each kind and language are told how crowded it is around them.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hubness, "LEAST", 20)
+        return engine_of(made_up(), HashEncoder())
 
 
 @pytest.fixture(scope="module")
-def truth() -> Truth:
-    return Truth(made_up(), HashEncoder())
+def truth(engine: ByMeaning) -> Truth:
+    crowd = engine.opened.labels.hubness
+    assert np.count_nonzero(crowd) == len(crowd)
+    return Truth(made_up(), HashEncoder(), crowd.tolist())
 
 
 # --- against brute force -----------------------------------------------------------------------------------------
@@ -473,7 +483,10 @@ def test_labels_read_in_blocks_score_the_same(engine: ByMeaning, monkeypatch: py
 
 
 @pytest.mark.parametrize("index_type", ["hnsw", "sq8", "pq"])
-def test_any_index_type_scores_as_brute_force_does(index_type: str, truth: Truth) -> None:
+def test_any_index_type_scores_as_brute_force_does(
+    index_type: str, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubness, "LEAST", 20)
     engine = engine_of(made_up(), HashEncoder(), index_type, {"hnsw": {"ef_search": 64}}.get(index_type))
     for query in QUERIES:
         true = truth.concepts(query)
