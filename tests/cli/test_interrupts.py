@@ -74,7 +74,7 @@ def test_ctrl_c_while_the_built_in_taxonomy_is_embedded(tmp_path: Path) -> None:
     assert time.monotonic() - asked < 5  # it does not finish the embedding first
     assert (process.returncode, out) == (130, b"")
     assert err.splitlines(keepends=True) == [
-        "First use: building the index 'esco-en' once, about 15 seconds at best …\n".encode(),
+        "First use: building the index 'esco-en' once, about 20 seconds at best …\n".encode(),
         INTERRUPTED,
     ]
     assert versions(tmp_path, "esco-en") == []
