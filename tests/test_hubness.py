@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from brute_force import engine_of, made_up, occupation, opening_hash_encoders, unit_vectors
+from brute_force import SOURCE, by_vector, engine_of, made_up, occupation, opening_hash_encoders, unit_vectors
 from encoders import HashEncoder, Wrapped
 
 from jobsearch import hubness as module
@@ -17,7 +17,7 @@ from jobsearch.index.build import build_index
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.lexical.fusion import HUBNESS, without_hubness
-from jobsearch.taxonomy.model import Source, Taxonomy
+from jobsearch.taxonomy.model import Taxonomy
 
 CONCEPTS, PER_CONCEPT = 300, 3
 
@@ -121,23 +121,16 @@ def test_a_built_index_has_it_by_kind_and_language(tmp_path: Path) -> None:
     assert not labels.hubness[[row for row, (c, _, _) in enumerate(records) if c.language == "de"]].any()
 
 
-def crowded(hub: float) -> tuple[Taxonomy, Wrapped]:
+def crowded() -> tuple[Taxonomy, Wrapped]:
     """300 occupations, and two as near to "query": one in a crowd of them and one on its own."""
     vectors = {f"job {number}": [1.0, 0.0, 0.05, 0.001 * number] for number in range(300)}
-    vectors |= {"query": [1.0, 1.0, 0.0, 0.0], "hub": [1.0, hub, 0.0, 0.0], "own": [0.0, 1.0, 0.0, 0.0]}
-    taxonomy = Taxonomy.of(
-        Source("t", "1", "here"), [occupation(name.replace(" ", "-"), name) for name in vectors if name != "query"]
-    )
-
-    def encode(texts: list[str]) -> Embeddings:
-        found = np.array([vectors[text] for text in texts])
-        return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
-
-    return taxonomy, Wrapped(HashEncoder(dim=4), encode=encode)
+    vectors |= {"query": [1.0, 1.0, 0.0, 0.0], "hub": [1.0, 0.02, 0.0, 0.0], "own": [0.0, 1.0, 0.0, 0.0]}
+    taxonomy = Taxonomy.of(SOURCE, [occupation(name.replace(" ", "-"), name) for name in vectors if name != "query"])
+    return taxonomy, by_vector(vectors)
 
 
 def test_what_is_near_everything_comes_behind_what_is_near_the_query_alone() -> None:
-    taxonomy, encoder = crowded(hub=0.02)
+    taxonomy, encoder = crowded()
     engine = engine_of(taxonomy, encoder)
     by_meaning = [hit.label for hit in engine.search("query", 2, mode="meaning")]
     by_both = engine.search("query", 2, mode="both")
@@ -148,7 +141,7 @@ def test_what_is_near_everything_comes_behind_what_is_near_the_query_alone() -> 
 
 
 def test_a_label_that_was_typed_comes_first_however_crowded_it_is() -> None:
-    taxonomy, encoder = crowded(hub=0.02)
+    taxonomy, encoder = crowded()
     hit = engine_of(taxonomy, encoder).search("job 7", 1, mode="both")[0]
     assert (hit.label, hit.score, hit.matched_by) == ("job 7", 1.0, "exact")
 

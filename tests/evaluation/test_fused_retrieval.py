@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,6 +214,18 @@ def test_a_right_concept_has_several_right_labels() -> None:
     assert evaluate_retrieval(by_vector(vectors), made).per_query["concept_mrr"].tolist() == [0.5, 1.0]
 
 
+def noticed_hubness(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray | None]:
+    """Return the list that the hubness of each set that is ranked from now on comes to."""
+    seen: list[np.ndarray | None] = []
+
+    def noticing(*given: Any) -> FusedScores:
+        seen.append(given[-1])
+        return FusedScores(*given)
+
+    monkeypatch.setattr(retrieval_module, "FusedScores", noticing)
+    return seen
+
+
 def test_labels_are_compared_within_their_language(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubness, "LEAST", 50)
     monkeypatch.setattr(fused, "_CANDIDATES", 10_000)
@@ -223,13 +236,9 @@ def test_labels_are_compared_within_their_language(monkeypatch: pytest.MonkeyPat
         *("set", QUERIES[:2], tuple(labels.texts), ones(2), labels.concept_of.astype(np.int64)),
         language_of=labels.language_numbers.astype(np.int64),
     )
-    seen: list[np.ndarray] = []
-    monkeypatch.setattr(
-        retrieval_module,
-        "FusedScores",
-        lambda *given: (seen.append(given[-1]), FusedScores(*given))[1],
-    )
+    seen = noticed_hubness(monkeypatch)
     evaluate_retrieval(ENCODER, made, mode="both")
+    assert seen[0] is not None
     assert seen[0] == pytest.approx(labels.hubness, abs=1e-5)
     assert seen[0].all()
 
@@ -244,10 +253,7 @@ def test_labels_that_stand_alone_are_not_told_how_crowded_it_is(monkeypatch: pyt
         *(f"planner {letter}" for letter in "abcdefghijklmno"),
     )
     made = RetrievalSet("set", ("sales", "nurse"), corpus, (np.array([0]), np.array([3])))
-    seen: list[np.ndarray | None] = []
-    monkeypatch.setattr(
-        retrieval_module, "FusedScores", lambda *given: (seen.append(given[-1]), FusedScores(*given))[1]
-    )
+    seen = noticed_hubness(monkeypatch)
     evaluate_retrieval(ENCODER, made, mode="both")
     evaluate_retrieval(ENCODER, replace(made, sibling_of=np.array([0, 1, 0, *range(2, 18)])), mode="both")
     assert seen[0] is None
