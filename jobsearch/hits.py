@@ -25,14 +25,15 @@ class Hit:
     Args:
         rank: 1 for the best.
         score: -1 to 1, higher is better; 1 for a label that is what was typed. By meaning alone it is the cosine; by
-            both, or by words, what `lexical.fusion` makes of it and of the concept's other labels; by both, of its
-            description, of how many job titles mean it and of how near the label is to everything, too.
+            both, or by words, what `lexical.fusion` makes of it and of the concept's other labels; by both, of how many
+            job titles mean it and of how near the label is to everything, too.
         uri: the concept.
         kind: `"occupation"` or `"skill"`.
         label: the concept's preferred label, in the matched label's language.
         matched_label: the label that was nearest to the query; where there is a description, with that beside it.
         language: language of the matched label.
-        cosine: of query and matched label alone, by meaning, -1 to 1.
+        cosine: of query and matched label, by meaning, -1 to 1; where there is a description, of the query and both
+            together (`index.about`).
         words: how alike the two are by their letters, 0 to 1; 0 where only meaning was asked.
         matched_by: `"exact"`: the label is what was typed, but for case; else what brought the concept up:
             `"meaning"`, `"words"` or `"both"`. For a URI or an ISCO code that was typed: `"uri"` or `"isco"`.

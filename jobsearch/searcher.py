@@ -75,8 +75,10 @@ class Searcher:
         """Find by meaning alone."""
         opened, labels = self.opened, self.opened.labels
         wide = looked_at(k, kind, labels.concepts(kind))
-        vectors = opened.encoder.encode(typed)
-        for found in nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where)):
+        vectors, exact = opened.encoder.encode(typed), labels.spelled.find(typed)
+        every = nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where), typed=typed)
+        for query, found in enumerate(every):
+            same = set(exact.get(query, ()))
             rows = [row for _, row in found]
             kinds = labels.kinds(labels.concept_of[rows])
             counted = evidence(np.array([score for score, _ in found]), kinds, labels.preferred[rows])
@@ -84,7 +86,12 @@ class Searcher:
             unseen = found[-1][0] if len(found) == wide < labels.concepts(kind) else None
             sure = confidences(counted, kinds, "meaning", unseen).tolist()
             near = [(score, row, own) for (score, row), own in zip(found, sure, strict=True) if score >= where.least]
-            yield [Fused(score, row, score, 0.0, "meaning", own) for score, row, own in near[:k]]
+            yield [
+                Fused(1.0, row, float(opened.vectors.embeddings[[row]][0] @ vectors[query]), 0.0, "exact", own)
+                if row in same
+                else Fused(score, row, score, 0.0, "meaning", own)
+                for score, row, own in near[:k]
+            ]
 
     def _fused(
         self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter, mode: Mode

@@ -19,7 +19,7 @@ from jobsearch.filters import Filter
 from jobsearch.hits import Hit, KindFilter
 from jobsearch.hubness import hubness
 from jobsearch.index import reader
-from jobsearch.index.about import About
+from jobsearch.index.about import ABOUT, About
 from jobsearch.index.coded import CodedTitles
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import Manifest
@@ -115,15 +115,22 @@ def version_of(
     coded: CodedTitles | None = None,
 ) -> IndexVersion:
     """Return a version that is in memory only."""
-    embeddings = encoder.encode([label for _, label, _ in taxonomy.labels()])
-    vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
+    alone = encoder.encode([label for _, label, _ in taxonomy.labels()])
     words = Words(Words.build([label for _, label, _ in taxonomy.labels()]))
     columns = pack_labels(taxonomy, coded)
     table = LabelTable(columns)
-    columns["label_hubness"] = hubness(embeddings, table.concept_of, table.preferred, table.groups)
+    columns["label_hubness"] = hubness(alone, table.concept_of, table.preferred, table.groups)
     labels = LabelTable(columns)
-    about = About(About.build(sentences_about(taxonomy), labels, embeddings, encoder))
+    about = About(About.build(sentences_about(taxonomy), labels, encoder))
+    embeddings = about.describe(alone, labels.concept_of)
+    vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
     return IndexVersion("t", "0001", manifest_of(encoder.dim, search), vectors, labels, encoder, words, about)
+
+
+def table_of(labels: Sequence[str], encoder: Encoder) -> tuple[LabelTable, About]:
+    """Return a table of concepts of one label each, in this order, and that nothing is said about them."""
+    table = LabelTable(pack_labels(Taxonomy.of(SOURCE, [skill(f"{n:05d}", label) for n, label in enumerate(labels)])))
+    return table, About(About.build({}, table, encoder))
 
 
 class ByMeaning(JobSearch):
@@ -186,18 +193,37 @@ def of_kind(kind: str) -> Callable[[Concept], bool]:
 
 
 class BruteForce:
-    """Cosines of all labels in float64, folded into concepts: what the engine must agree with."""
+    """Cosines of all labels in float64, folded into concepts: what the engine must agree with.
+
+    A label's vector is that of the label and, where its concept has a description, of its first sentence with it, in
+    English if it is said in English. A label that was typed has 1.
+    """
 
     def __init__(self, taxonomy: Taxonomy, encoder: Encoder) -> None:
         self.rows = list(taxonomy.labels())
         self.encoder = encoder
-        self.vectors = encoder.encode([label for _, label, _ in self.rows]).astype(np.float64)
+        vectors = encoder.encode([label for _, label, _ in self.rows]).astype(np.float64)
+        told: dict[str, str] = {}
+        for concept in sorted(taxonomy.concepts, key=lambda concept: concept.language != "en"):
+            if concept.description:
+                told.setdefault(concept.uri, concept.description.split(". ")[0] + ".")
+        rows = [row for row, (concept, _, _) in enumerate(self.rows) if concept.uri in told]
+        if rows:
+            vectors[rows] += ABOUT * encoder.encode([told[self.rows[row][0].uri] for row in rows])
+        self.vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         self._scores: dict[str, list[float]] = {}
 
+    def cosines(self, query: str) -> list[float]:
+        """Return the cosine of each row's vector with the query."""
+        return (self.vectors @ self.encoder.encode([query])[0].astype(np.float64)).tolist()
+
     def labels(self, query: str) -> list[float]:
-        """Return the cosine of each row's label with the query."""
+        """Return the score of each row's label: its cosine, or 1."""
         if query not in self._scores:
-            self._scores[query] = (self.vectors @ self.encoder.encode([query])[0].astype(np.float64)).tolist()
+            self._scores[query] = [
+                1.0 if label.casefold() == query.casefold() else cosine
+                for (_, label, _), cosine in zip(self.rows, self.cosines(query), strict=True)
+            ]
         return self._scores[query]
 
     def concepts(self, query: str, keep: Callable[[Concept], bool]) -> dict[str, float]:

@@ -161,12 +161,12 @@ def sts(
     type=click.Choice(("meaning", "words", "both")),
     default="meaning",
     show_default=True,
-    help="Rank by the encoder alone, by words alone, or as searching does, by both.",
+    help="Rank as searching does: by meaning, by words, or by both.",
 )
 @click.option(
     "--labels-only",
     is_flag=True,
-    help="By both: pass over descriptions, and over how many job titles mean each occupation.",
+    help="Pass over descriptions and over how many job titles mean each occupation; by meaning: the encoder alone.",
 )
 @encoder_options
 def retrieval(
@@ -204,7 +204,7 @@ def retrieval(
 
     with show_progress() as progress:
         sets, languages = _retrieval_sets(
-            paths, taxonomy_name, labels, kind, source, target, mode == "both" and not labels_only
+            paths, taxonomy_name, labels, kind, source, target, mode != "words" and not labels_only
         )
         encoders = _find(names, case, languages)
         results = [
@@ -349,8 +349,10 @@ def _retrieval_sets(
     if not places:
         split = split_concepts(taxonomy)
         if source is None or target is None:
-            return [[held_out(taxonomy, split, kind=kind)]], taxonomy.languages
-        return [[held_out_cross_lingual(taxonomy, split, source, target, kind=kind)]], taxonomy.languages
+            one = held_out(taxonomy, split, kind=kind, beside=beside)
+        else:
+            one = held_out_cross_lingual(taxonomy, split, source, target, kind=kind, beside=beside)
+        return [[one]], taxonomy.languages
     ways = {"both": (False, True), "preferred": (False,), "all": (True,)}[labels]
     sets = [
         [read_melo(place, taxonomy)] if place.is_dir() else [read_titles(place, taxonomy, way) for way in ways]

@@ -13,7 +13,6 @@ from jobsearch.lexical.fusion import (
     concept_score,
     exact_first,
     likeness,
-    with_about,
     without_hubness,
     words_share,
 )
@@ -30,8 +29,6 @@ class FusedScores:
         concept_of: number of each label's concept; None: each stands alone.
         by_concept: rank concepts, by their best label; else every label by itself.
         mode: `both` or `words`.
-        about: vectors of what concepts are about and the cosine of each label with its own (see `index.about`):
-            (concepts, dim), rows of NaN where there is nothing, and (labels,). None: nothing is known.
         priors: how likely each concept is to be meant (`taxonomy.prior`), (concepts,).
         hubness: of each label (`jobsearch.hubness`), (labels,); None: 0.
     """
@@ -42,7 +39,6 @@ class FusedScores:
         concept_of: npt.NDArray[np.int64] | None,
         by_concept: bool,
         mode: Mode,
-        about: tuple[Scores, Scores] | None = None,
         priors: Scores | None = None,
         hubness: Scores | None = None,
     ) -> None:
@@ -51,7 +47,7 @@ class FusedScores:
         self._by_concept = by_concept
         alone = np.arange(len(corpus))
         concept_of = alone if concept_of is None else concept_of
-        self._concept_of, self._about, self._hubness = concept_of, about, hubness
+        self._hubness = hubness
         self._order = np.argsort(concept_of, kind="stable")
         ordered = concept_of[self._order]
         self._starts = np.flatnonzero(np.diff(ordered, prepend=-1))
@@ -70,19 +66,13 @@ class FusedScores:
         """Return the queries as they are embedded."""
         return [self._words.singular(query) for query in queries]
 
-    def score(
-        self, queries: Sequence[str], cosines: Scores, embeddings: Scores | None = None
-    ) -> npt.NDArray[np.float64]:
+    def score(self, queries: Sequence[str], cosines: Scores) -> npt.NDArray[np.float64]:
         """Return scores, (queries, concepts) or (queries, labels).
 
         Args:
             queries: as typed.
-            cosines: (queries, labels).
-            embeddings: of the queries, (queries, dim); needed where something is known of what concepts are about.
+            cosines: (queries, labels), of vectors as an index has them (`index.about`).
         """
-        if self._about is not None and embeddings is not None:
-            vectors, near = self._about
-            cosines = with_about(cosines, (embeddings @ vectors.T)[:, self._concept_of], near)
         if self._hubness is not None:
             cosines = without_hubness(cosines, self._hubness)
         found = np.empty((len(queries), len(self._starts) if self._by_concept else len(self._order)))

@@ -19,6 +19,7 @@ from jobsearch.evaluation.metrics import Floats, Ints, Judged, judge, ndcg_at, r
 from jobsearch.evaluation.records import EncoderId, Task, base_record
 from jobsearch.evaluation.statistics import Interval, Paired, mean_intervals, paired_means
 from jobsearch.hubness import hubness
+from jobsearch.index.about import described as describe
 from jobsearch.lexical.fusion import Mode
 from jobsearch.progress import Progress, silent
 
@@ -53,7 +54,7 @@ class RetrievalSet:
         language_of: a number for each label's language, within which searching by both compares labels (`hubness`).
             None: all are in one.
         about: a sentence about each concept, numbered as in `concept_of` or else `sibling_of`, "" where there is none;
-            searching by both looks at it, too. Empty: nothing is known.
+            labels' vectors have it in them, as in an index (`index.about`). Empty: nothing is known.
         priors: how likely each concept is to be meant (`taxonomy.prior`), float32, numbered alike; searching by both
             counts it, too. None: all alike.
     """
@@ -186,33 +187,37 @@ def evaluate_retrieval(
 ) -> RetrievalResult:
     """Rank all concepts for each query and see where the right ones stand.
 
-    Exact, without an index. Memory stays below the labels' embeddings (2 kB each at 512 dimensions, by both twice that)
-    and about 150 MB.
+    Exact, without an index. Memory stays below the labels' embeddings (2 kB each at 512 dimensions; by both, and where
+    there are descriptions, twice that) and about 150 MB.
 
     Args:
         encoder: any encoder.
         retrieval: queries, labels and what is right.
         progress: called with ("encoding labels" | "encoding queries" | "ranking", done, in all).
-        mode: `meaning`: by cosine, which measures the encoder; `both` or `words`: by the rule that searching uses.
+        mode: as searching does by this mode. By `meaning`, where the set tells nothing of its concepts, that measures
+            the encoder.
 
     Raises:
         EvaluationError: an embedding is not finite.
     """
     labels, rows = embed_distinct(encoder, retrieval.corpus, "encoding labels", progress)
-    fused = about = None
+    fused = crowd = None
+    concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
+    # Of labels that stand alone nobody knows which of those near them mean something else.
+    if mode == "both" and concept_of is not None:
+        crowd = _hubness(labels, rows, concept_of, retrieval.language_of)
+    described = mode != "words" and concept_of is not None and any(retrieval.about)
+    if described and concept_of is not None:
+        labels = _describe(encoder, retrieval.about, labels[rows], concept_of, progress)
+        rows = np.arange(len(labels))
     if mode != "meaning":
-        concept_of = retrieval.sibling_of if retrieval.concept_of is None else retrieval.concept_of
-        about = _about(encoder, retrieval, concept_of, labels, rows, progress) if mode == "both" else None
         by_concept = retrieval.concept_of is not None
-        crowd = None
-        # Of labels that stand alone nobody knows which of those near them mean something else.
-        if mode == "both" and concept_of is not None:
-            crowd = _hubness(labels, rows, concept_of, retrieval.language_of)
-        fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, about, retrieval.priors, crowd)
+        fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, retrieval.priors, crowd)
     asked = retrieval.queries if fused is None else fused.prepare(retrieval.queries)
     queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
     siblings = _Siblings.of(retrieval)
+    spelled = _spelled(retrieval) if described else {}
     parts, of_concepts = [], []
     for start in range(0, len(retrieval), at_once):
         progress("ranking", start, len(retrieval))
@@ -220,15 +225,17 @@ def evaluate_retrieval(
         scores: npt.NDArray[Any]
         if fused is None:
             scores = _concept_scores(queries[start:stop], labels, rows, retrieval.concept_of)
+            for row, query in enumerate(retrieval.queries[start:stop]):
+                scores[row, spelled.get(query.casefold(), [])] = 1
         else:
             cosines = (queries[start:stop] @ labels.T)[:, rows]
-            scores = fused.score(retrieval.queries[start:stop], cosines, queries[start:stop])
+            scores = fused.score(retrieval.queries[start:stop], cosines)
         parts.append(judge(scores, retrieval.relevant[start:stop], depth=NDCG_CUT))
         if siblings is not None:
             of_concepts.append(siblings.judge(scores, retrieval.relevant[start:stop]))
     progress("ranking", len(retrieval), len(retrieval))
     return RetrievalResult(
-        set_name=f"{retrieval.name}{_how(mode, about is not None, retrieval.priors is not None)}",
+        set_name=f"{retrieval.name}{_how(mode, described, retrieval.priors is not None)}",
         encoder=EncoderId.of(encoder),
         judged=Judged.together(parts),
         labels=len(retrieval.corpus),
@@ -261,28 +268,31 @@ class _Siblings:
 
 def _how(mode: Mode, described: bool, priors: bool) -> str:
     """Return what a set's name says of how it was ranked."""
-    if mode == "meaning":
-        return ""
-    beside = [what for what, known in zip(_BESIDE, (described, priors), strict=True) if known and mode == "both"]
-    return f", by {MODE_NAMES[mode]}{', with ' if beside else ''}{' and '.join(beside)}"
+    beside = [what for what, known in zip(_BESIDE, (described, priors and mode == "both"), strict=True) if known]
+    by = "" if mode == "meaning" else f", by {MODE_NAMES[mode]}"
+    return f"{by}{', with ' if beside else ''}{' and '.join(beside)}"
 
 
-def _about(
-    encoder: Encoder,
-    retrieval: RetrievalSet,
-    concept_of: Indices | None,
-    labels: Embeddings,
-    rows: npt.NDArray[np.intp],
-    progress: Progress,
-) -> tuple[Embeddings, Embeddings] | None:
-    """Embed what concepts are about (see `FusedScores`), if anything is known of that."""
-    told = [number for number, text in enumerate(retrieval.about) if text]
-    if concept_of is None or not told:
-        return None
-    vectors = np.full((len(retrieval.about), encoder.dim), np.nan, np.float32)
-    vectors[told] = embed(encoder, [retrieval.about[number] for number in told], "encoding descriptions", progress)
-    near = np.nan_to_num(np.einsum("ij,ij->i", labels[rows], vectors[concept_of]))
-    return vectors, near
+def _describe(
+    encoder: Encoder, about: Sequence[str], labels: Embeddings, concept_of: Indices, progress: Progress
+) -> Embeddings:
+    """Return the vectors of labels as an index has them, those of what concepts are about in them."""
+    told = np.array([number for number, text in enumerate(about) if text], np.int64)
+    sentences = embed(encoder, [about[number] for number in told], "encoding descriptions", progress)
+    place = np.full(len(about), -1, np.int64)
+    place[told] = np.arange(len(told))
+    own = place[concept_of]
+    labels[own >= 0] = describe(labels[own >= 0], sentences[own[own >= 0]])
+    return labels
+
+
+def _spelled(retrieval: RetrievalSet) -> dict[str, list[int]]:
+    """Return the numbers of what is ranked, labels or concepts, by a label, case folded."""
+    numbers = range(len(retrieval.corpus)) if retrieval.concept_of is None else retrieval.concept_of.tolist()
+    found: dict[str, list[int]] = {}
+    for label, number in zip(retrieval.corpus, numbers, strict=True):
+        found.setdefault(label.casefold(), []).append(number)
+    return found
 
 
 def _hubness(

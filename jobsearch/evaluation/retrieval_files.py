@@ -65,8 +65,8 @@ def read_melo(folder: Path, taxonomy: Taxonomy | None = None) -> RetrievalSet:
         relevant=tuple(np.array(sorted(relevant[identifier]), np.int64) for identifier in kept),
         dropped=_counts(("query without relevant element", len(queries) - len(kept))),
         sibling_of=None if concepts is None else np.array([distinct[concept] for concept in concepts], np.int64),
-        about=() if taxonomy is None else _about(distinct, taxonomy),
-        priors=None if taxonomy is None else _priors(distinct),
+        about=() if taxonomy is None else about_concepts(distinct, taxonomy),
+        priors=None if taxonomy is None else priors_of(distinct),
     )
 
 
@@ -78,14 +78,14 @@ def _concepts(path: Path, elements: Iterable[str]) -> list[str] | None:
     return [concepts.get(one, one) for one in elements]  # an element that the mapping lacks stands alone
 
 
-def _about(uris: Iterable[str], taxonomy: Taxonomy) -> tuple[str, ...]:
+def about_concepts(uris: Iterable[str], taxonomy: Taxonomy) -> tuple[str, ...]:
     """Return a sentence about each concept, as indexes have them; nothing where the taxonomy knows none of them."""
     sentences = sentences_about(taxonomy)
     found = tuple(sentences.get(uri, "") for uri in uris)
     return found if any(found) else ()
 
 
-def _priors(uris: Iterable[str]) -> Priors | None:
+def priors_of(uris: Iterable[str]) -> Priors | None:
     """Return how likely each concept is to be meant; None where none of them is known."""
     found = log_priors(uris)
     return found if found.any() else None
@@ -132,8 +132,8 @@ def read_titles(path: Path, taxonomy: Taxonomy, alternatives: bool = True) -> Re
         relevant=tuple(relevant),
         concept_of=concept_of,
         language_of=language_of,
-        about=_about(number, taxonomy),
-        priors=_priors(number),
+        about=about_concepts(number, taxonomy),
+        priors=priors_of(number),
         dropped=_counts(("title of an unknown occupation", len(unknown)), ("empty title", empty)),
     )
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from jobsearch.errors import EvaluationError
 from jobsearch.evaluation.retrieval import Indices, RetrievalSet
-from jobsearch.evaluation.retrieval_files import number_labels
+from jobsearch.evaluation.retrieval_files import about_concepts, number_labels, priors_of
 from jobsearch.taxonomy.model import Concept, Kind, Taxonomy
 from jobsearch.taxonomy.split import Split, folded
 
@@ -29,6 +30,7 @@ def held_out(
     limit: int | None = None,
     among: int | None = None,
     seed: int = 0,
+    beside: bool = False,
 ) -> RetrievalSet:
     """Make a set of held-out concepts: their alternative labels as queries, all other labels as corpus.
 
@@ -45,6 +47,7 @@ def held_out(
         among: rank this many concepts, the ones asked for and others, drawn; faster, easier, and so only comparable
             with the same number; default: all.
         seed: another seed draws other labels.
+        beside: tell what an index has beside labels: what concepts are about, and how likely they are to be meant.
 
     Raises:
         EvaluationError: fewer than 2 held-out concepts have alternative labels.
@@ -56,7 +59,7 @@ def held_out(
         records = _draw_concepts(records, asked, among, seed)
     number, corpus, concept_of, language_of = number_labels(records)
     kept = np.array([label.casefold() not in asked for label in corpus], bool)
-    return _make(
+    made = _make(
         f"{taxonomy.source.name} held-out {kind}s{f', {language}' if language else ''}",
         asked,
         _owners(records, number),
@@ -64,6 +67,7 @@ def held_out(
         concept_of[kept],
         language_of[kept],
     )
+    return _with_beside(made, number, taxonomy) if beside else made
 
 
 def held_out_cross_lingual(
@@ -76,6 +80,7 @@ def held_out_cross_lingual(
     per_concept: int = 2,
     limit: int | None = None,
     seed: int = 0,
+    beside: bool = False,
 ) -> RetrievalSet:
     """Make a set of held-out concepts across languages: queries in one, all labels in another.
 
@@ -90,6 +95,7 @@ def held_out_cross_lingual(
         per_concept: as in `held_out`.
         limit: as in `held_out`.
         seed: as in `held_out`.
+        beside: as in `held_out`.
 
     Raises:
         EvaluationError: the languages are one or not both there, or fewer than 2 queries are left.
@@ -104,7 +110,8 @@ def held_out_cross_lingual(
     sources = [c for c in taxonomy.concepts if c.kind == kind and c.language == source and c.uri in number]
     asked = _first(_draw_queries(sources, split, folded(corpus), per_concept, seed), limit, seed)
     name = f"{taxonomy.source.name} held-out {kind}s, {source} to {target}"
-    return _make(name, asked, _owners(sources, number), corpus, concept_of, language_of)
+    made = _make(name, asked, _owners(sources, number), corpus, concept_of, language_of)
+    return _with_beside(made, number, taxonomy) if beside else made
 
 
 def _draw_queries(
@@ -168,6 +175,10 @@ def _make(
         concept_of=concept_of,
         language_of=language_of,
     )
+
+
+def _with_beside(made: RetrievalSet, uris: Iterable[str], taxonomy: Taxonomy) -> RetrievalSet:
+    return replace(made, about=about_concepts(uris, taxonomy), priors=priors_of(uris))
 
 
 def _order(seed: int, text: str) -> bytes:

@@ -1,8 +1,8 @@
-"""What concepts are about, embedded: a label is nearer to a query if its concept's description is, too.
+"""What concepts are about: a label stands in the index together with a sentence about its concept.
 
-Only concepts with a description are in it. A label's vector and that of the sentence about its concept are put
-together when scores are made (`lexical.fusion.with_about`); the index itself holds labels as they are, so what finds
-candidates, and whatever else reads vectors, is not changed by it.
+A label's vector there is that of `label + ABOUT * sentence`, both unit vectors, made a unit vector again; where the
+concept has no description it is the label's own. So whatever searches these vectors, FAISS, Milvus or a scan, and by
+whatever mode, finds what is nearer for what its description says.
 """
 
 from __future__ import annotations
@@ -17,13 +17,37 @@ import numpy.typing as npt
 
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.encoder.tensorfile import read_tensors
-from jobsearch.index.labels import LabelTable, Strings
-from jobsearch.index.vectors import Stored
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.strings import Strings
 from jobsearch.progress import Progress, silent
 
-# Sentences embedded, and labels compared with them, at once.
+# What the sentence about a concept weighs beside a label; chosen on validation data (`tests/benchmarks/README.md`).
+ABOUT = 0.7
+# Sentences embedded at once.
 _SLICE = 4096
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
+
+
+def described(labels: Embeddings, sentences: Embeddings) -> Embeddings:
+    """Return the vectors of labels with the sentences about their concepts.
+
+    Args:
+        labels: float32 (n, dim), unit rows.
+        sentences: the same of each label's sentence.
+    """
+    together: Embeddings = labels + np.float32(ABOUT) * sentences
+    together /= np.linalg.norm(together, axis=1, keepdims=True)
+    return together
+
+
+def undescribed(vectors: Embeddings, sentences: Embeddings) -> Embeddings:
+    """Return the vectors of labels that `described` made these of, but for float32 rounding."""
+    cosines = np.einsum("ij,ij->i", vectors, sentences)
+    # How long the sum was: the one length at which the rest, without the sentence, is a unit vector.
+    lengths = ABOUT * cosines + np.sqrt(1 - ABOUT**2 * (1 - cosines**2))
+    alone: Embeddings = lengths[:, None].astype(np.float32) * vectors - np.float32(ABOUT) * sentences
+    return alone
 
 
 class About:
@@ -32,15 +56,13 @@ class About:
     Args:
         tensors: what `build` returned, or a file has:
             `concept` int32 (n,): the concepts that have one, rising; `text_data` and `text_offsets`: the sentences
-            (`Strings`); `vectors` float32 (n, dim), unit rows; `near` float32 (labels,): the cosine of each label and
-            the sentence about its concept, 0 where there is none.
+            (`Strings`); `vectors` float32 (n, dim), unit rows.
     """
 
     def __init__(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         self.concepts = tensors["concept"]
         self.texts = Strings(tensors["text_data"], tensors["text_offsets"])
         self.vectors: Floats = tensors["vectors"]
-        self.near: Floats = tensors["near"]
         if not len(self.concepts) == len(self.texts) == len(self.vectors) or self.vectors.ndim != 2:
             raise ValueError("the sentences about concepts do not fit together")
         if (np.diff(self.concepts) <= 0).any():
@@ -59,7 +81,6 @@ class About:
     def build(
         sentences: Mapping[str, str],
         labels: LabelTable,
-        embeddings: Stored,
         encoder: Encoder,
         known: Mapping[str, Floats] | None = None,
         progress: Progress = silent,
@@ -69,36 +90,46 @@ class About:
         Args:
             sentences: by URI of the concept.
             labels: the label table.
-            embeddings: (labels, dim), one row a label.
-            encoder: the one that made them.
+            encoder: makes the vectors.
             known: vectors of sentences that need not be embedded again.
             progress: told of sentences embedded.
         """
         told = [(number, sentences[uri]) for number, uri in enumerate(labels.uris) if uri in sentences]
-        concepts = np.array([number for number, _ in told], np.int32)
         texts = [text for _, text in told]
-        vectors = _embed(texts, encoder, known or {}, progress)
-        near = np.zeros(len(labels), np.float32)
-        place = _places(concepts, labels.concept_of)
-        rows = np.flatnonzero(place >= 0)
-        for start in range(0, len(rows), _SLICE):
-            part = rows[start : start + _SLICE]
-            near[part] = np.einsum("ij,ij->i", embeddings[part].astype(np.float32), vectors[place[part]])
         data, offsets = Strings.pack(texts)
-        return {"concept": concepts, "text_data": data, "text_offsets": offsets, "vectors": vectors, "near": near}
+        return {
+            "concept": np.array([number for number, _ in told], np.int32),
+            "text_data": data,
+            "text_offsets": offsets,
+            "vectors": _embed(texts, encoder, known or {}, progress),
+        }
 
     def __len__(self) -> int:
         """Number of concepts that have one."""
         return len(self.concepts)
 
-    def cosines(self, concepts: npt.NDArray[np.int32], vector: Floats) -> Floats:
-        """Return the cosine of some concepts' sentences with a vector of shape (dim,), NaN where there is none."""
-        found = np.full(len(concepts), np.nan, np.float32)
-        place = _places(self.concepts, concepts)
-        wanted = np.flatnonzero(place >= 0)
-        for start in range(0, len(wanted), _SLICE):
-            part = wanted[start : start + _SLICE]
-            found[part] = self.vectors[place[part]] @ vector
+    def places(self, concepts: npt.NDArray[Any]) -> Places:
+        """Return where the sentence about each of some concepts is, int64 (n,); -1 where there is none."""
+        if not len(self):
+            return np.full(len(concepts), -1, np.int64)
+        place = np.minimum(np.searchsorted(self.concepts, concepts), len(self) - 1)
+        return np.where(self.concepts[place] == concepts, place, -1)
+
+    def describe(self, labels: Embeddings, concepts: npt.NDArray[Any]) -> Embeddings:
+        """Return the vectors of labels of these concepts as the index has them (see `described`)."""
+        return self._turned(labels, concepts, described)
+
+    def labels_alone(self, vectors: Embeddings, concepts: npt.NDArray[Any]) -> Embeddings:
+        """Return the vectors of labels of these concepts without what `describe` gave them."""
+        return self._turned(vectors, concepts, undescribed)
+
+    def _turned(self, vectors: Embeddings, concepts: npt.NDArray[Any], turn: Any) -> Embeddings:
+        place = self.places(concepts)
+        told = np.flatnonzero(place >= 0)
+        if not len(told):
+            return vectors
+        found = np.array(vectors, np.float32)
+        found[told] = turn(found[told], self.vectors[place[told]])
         return found
 
     @cached_property
@@ -107,12 +138,23 @@ class About:
         return dict(zip(self.concepts.tolist(), self.texts, strict=True))
 
 
-def _places(among: npt.NDArray[np.int32], concepts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return where each of some concepts is among others, which rise; -1 where it is not."""
-    if not len(among):
-        return np.full(len(concepts), -1, np.int64)
-    place = np.minimum(np.searchsorted(among, concepts), len(among) - 1)
-    return np.where(among[place] == concepts, place, -1)
+class LabelsAlone:
+    """The vectors of an index's labels, read without what is said about their concepts.
+
+    Args:
+        vectors: (labels, dim), as the index has them, in memory or in a file.
+        about: what concepts are about.
+        concept_of: the concept of each label.
+    """
+
+    def __init__(self, vectors: Any, about: About, concept_of: npt.NDArray[np.int32]) -> None:
+        self._vectors, self._about, self._concept_of = vectors, about, concept_of
+        self.shape: tuple[int, int] = vectors.shape
+
+    def __getitem__(self, rows: Places) -> Embeddings:
+        """Return rows by their numbers; float32 (n, dim)."""
+        vectors = np.asarray(self._vectors[rows], np.float32)
+        return self._about.labels_alone(vectors, self._concept_of[rows])
 
 
 def _embed(texts: Sequence[str], encoder: Encoder, known: Mapping[str, Floats], progress: Progress) -> Embeddings:

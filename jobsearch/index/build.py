@@ -21,7 +21,7 @@ from jobsearch.encoder.tensorfile import write_tensors
 from jobsearch.errors import IndexFormatError, IndexingError, JobSearchError
 from jobsearch.files import storage_errors
 from jobsearch.hubness import hubness
-from jobsearch.index.about import About
+from jobsearch.index.about import About, LabelsAlone
 from jobsearch.index.check import check_version
 from jobsearch.index.coded import CodedTitles
 from jobsearch.index.edits import Edit, apply_edits, read_edits, unpack_taxonomy, write_edits
@@ -303,16 +303,19 @@ def _write(
     taxonomy, encoder = content.taxonomy, content.encoder
     labels = [label for _, label, _ in taxonomy.labels()]
     kind = find_type(index_type, len(labels), encoder.dim)
-    embeddings = embed_labels(labels, encoder, directory, progress, np.float16 if kind.half else np.float32)
     columns, sentences = pack_labels(taxonomy, titles), sentences_about(taxonomy)
     known = known_sentences(directory, encoder) if sentences else {}
     table = LabelTable(columns)
-    told = About.build(sentences, table, embeddings, encoder, known, progress)
+    told = About.build(sentences, table, encoder, known, progress)
+    about = About(told)
+    embeddings = embed_labels(table, about, encoder, directory, progress, np.float16 if kind.half else np.float32)
     progress("building index", 0, 0)
     # Side by side: FAISS works outside Python, and the words are made in Python.
     with ThreadPoolExecutor(1, thread_name_prefix="jobsearch-words") as pool:
         by_words = pool.submit(Words.build, labels)
-        columns["label_hubness"] = hubness(embeddings, table.concept_of, table.preferred, table.groups)
+        # Of labels alone: with their descriptions it tells nothing on validation data.
+        alone = LabelsAlone(embeddings, about, table.concept_of)
+        columns["label_hubness"] = hubness(alone, table.concept_of, table.preferred, table.groups)
         vectors = Vectors.build(embeddings, kind)
         measured = calibrate(vectors, kind, encoder, labels)
         words = by_words.result()

@@ -29,8 +29,8 @@ def check_version(version: IndexVersion, sample: int = SAMPLE) -> int:
         How many labels were checked.
 
     Raises:
-        IndexingError: counts do not fit, a stored vector differs from the label's or sentence's embedding, or labels do
-            not find themselves.
+        IndexingError: counts do not fit, a stored vector differs from what label and sentence are embedded as, or
+            labels do not find themselves.
     """
     labels = version.labels
     counts = {"labels": len(labels), "concepts": labels.concepts()}
@@ -42,7 +42,7 @@ def check_version(version: IndexVersion, sample: int = SAMPLE) -> int:
             )
     rows = np.unique(np.linspace(0, len(labels) - 1, min(sample, len(labels))).astype(int))
     texts = [labels.texts[int(row)] for row in rows]
-    queries = version.encoder.encode(texts)
+    queries = version.about.describe(version.encoder.encode(texts), labels.concept_of[rows])
     # Half precision rounds a number below 1 by half a step of 2 to the -11 at most.
     tolerance = _TOLERANCE + (2**-11 if version.vectors.embeddings.dtype == np.float16 else 0)
     offs = np.abs(version.vectors.embeddings[rows] - queries).max(axis=1)
@@ -62,17 +62,14 @@ def check_version(version: IndexVersion, sample: int = SAMPLE) -> int:
 
 
 def _check_about(version: IndexVersion, sample: int) -> None:
-    """Re-encode a sample of the sentences about concepts, and compare them with their vectors and their labels."""
-    about, labels = version.about, version.labels
+    """Re-encode a sample of the sentences about concepts, and compare them with their vectors."""
+    about = version.about
     places = np.unique(np.linspace(0, len(about) - 1, min(sample, len(about))).astype(int))
     texts = [about.texts[int(place)] for place in places]
     if not texts:
         return
-    first, _ = labels.row_range(about.concepts[places])
-    own = version.vectors.embeddings[first]
-    for place, row, label, text, vector in zip(places, first, own, texts, version.encoder.encode(texts), strict=True):
-        near = float(label @ vector)
-        off = max(float(np.abs(about.vectors[place] - vector).max()), abs(float(about.near[row]) - near))
+    offs = np.abs(about.vectors[places] - version.encoder.encode(texts)).max(axis=1)
+    for text, off in zip(texts, offs, strict=True):
         if not off <= _TOLERANCE:
             raise IndexingError(
                 f"index {version.name!r}, version {version.version}: the vector of the description {text!r} is off by "

@@ -1,8 +1,12 @@
-"""From labels to concepts: the labels of a concept compete, and the best one speaks for it."""
+"""From labels to concepts: the labels of a concept compete, and the best one speaks for it.
+
+A label that is what was typed comes first, with a score of 1, whatever its vector: its description is in that, too.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +32,7 @@ def nearest_concepts(
     k: int,
     rows: Rows,
     min_score: float = -2.0,
+    typed: Sequence[str] | None = None,
 ) -> list[list[Found]]:
     """Find the k nearest concepts of each query, fetching more labels until k are certain.
 
@@ -36,14 +41,15 @@ def nearest_concepts(
         queries: float32 (n, dim), unit rows.
         k: concepts wanted.
         rows: the rows that may be found.
-        min_score: cosine below which a label is not found.
+        min_score: score below which a label is not found.
+        typed: what the queries are the vectors of; None: nothing that a label could be.
 
     Returns:
         For each query k concepts, or fewer only where fewer are left by `rows` and `min_score`; best first, equal
         scores ordered by preferred label, then by the table's order. An approximate index may miss some and put the
         next ones in their place; scores are always exact.
     """
-    scores, numbers = nearest_rows(vectors, labels, queries, k, rows, min_score)
+    scores, numbers = nearest_rows(vectors, labels, queries, k, rows, min_score, typed)
     return [
         [(score, row) for score, row in zip(own_scores, own_rows, strict=True) if row >= 0]
         for own_scores, own_rows in zip(scores.tolist(), numbers.tolist(), strict=True)
@@ -57,11 +63,13 @@ def nearest_rows(
     k: int,
     rows: Rows,
     min_score: float = -2.0,
+    typed: Sequence[str] | None = None,
 ) -> tuple[Cosines, RowNumbers]:
     """Find the k nearest concepts of each query (see `nearest_concepts`), as arrays.
 
     Returns:
-        Cosines (n, k), best first, and the rows of the labels; where there is no more, row -1 and no score.
+        Scores (n, k), cosines or 1, best first, and the rows of the labels; where there is no more, row -1 and no
+        score.
     """
     found_scores = np.full((len(queries), k), -2.0)
     found_rows = np.full((len(queries), k), -1, np.int64)
@@ -87,7 +95,20 @@ def nearest_rows(
         found_scores[open_queries[done]] = best_scores[done]
         found_rows[open_queries[done]] = best_rows[done]
         open_queries, count = open_queries[~done], count * 4
+    for query, spelled in ({} if typed is None else labels.spelled.find(typed)).items():
+        _put_first(labels, spelled[rows.have(spelled)], found_scores[query], found_rows[query])
     return found_scores, found_rows
+
+
+def _put_first(labels: LabelTable, spelled: RowNumbers, scores: Cosines, rows: RowNumbers) -> None:
+    """Move the concepts of rows that are what was typed to the front, in place, with a score of 1."""
+    best: dict[int, int] = {}
+    for row in sorted(spelled.tolist(), key=lambda row: _order(labels, row)):
+        best.setdefault(int(labels.concept_of[row]), row)
+    kept = (rows >= 0) & ~np.isin(labels.concept_of[rows], list(best))
+    for values, first in ((scores, [1.0] * len(best)), (rows, list(best.values()))):
+        found = [*first, *values[kept].tolist()][: len(values)]
+        values[: len(found)] = found
 
 
 def fetch(vectors: RowVectors, queries: Embeddings, count: int, rows: Rows) -> tuple[Scores, RowNumbers]:

@@ -1,7 +1,7 @@
 """Embedding labels, each text at most once: what an earlier version or an interrupted build has is taken from there.
 
-The text and the encoder's fingerprint are the key, so nothing can be taken that another encoder made: equal width
-proves nothing.
+The texts, a label's and the sentence's about its concept, and the encoder's fingerprint are the key, so nothing can be
+taken that another encoder made: equal width proves nothing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
 from jobsearch.index.about import About
 from jobsearch.index.halves import Halves
-from jobsearch.index.labels import LabelTable, Strings
-from jobsearch.index.manifest import Manifest, hash_file
+from jobsearch.index.labels import LabelTable
+from jobsearch.index.manifest import FORMAT_VERSION, Manifest, hash_file
 from jobsearch.index.reader import read_about, read_rows
 from jobsearch.index.row_file import Array, Numbers, RowFile
+from jobsearch.index.strings import Strings
 from jobsearch.index.vectors import RowVectors, Stored
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.progress import Progress
@@ -38,16 +39,18 @@ _IN_MEMORY = 1 << 30
 
 
 def embed_labels(
-    labels: Sequence[str],
+    labels: LabelTable,
+    about: About,
     encoder: Encoder,
     directory: IndexDirectory,
     progress: Progress,
     dtype: type[np.float32 | np.float16] = np.float32,
 ) -> Stored:
-    """Return one vector a label, equal labels computed once and known ones not at all.
+    """Return one vector a label, equal ones computed once and known ones not at all.
 
     Args:
-        labels: texts.
+        labels: the label table.
+        about: what its concepts are about; a label's vector has that in it (`index.about`).
         encoder: makes the vectors.
         directory: the index whose versions may know some of them; its lock is held.
         progress: told of labels done, of those that have to be computed.
@@ -60,18 +63,19 @@ def embed_labels(
     Raises:
         StorageError: the disk is full, read-only or not ours.
     """
+    texts = _texts(labels, about)
     # Sorted, so that labels with common words are embedded together, which shares work in the lean runtime.
-    distinct = sorted(set(labels))
-    position = {label: number for number, label in enumerate(distinct)}
-    place = np.fromiter((position[label] for label in labels), np.int64, len(labels))
+    distinct = sorted(set(texts))
+    position = {text: number for number, text in enumerate(distinct)}
+    place = np.fromiter((position[text] for text in texts), np.int64, len(labels))
     row = np.unique(place, return_index=True)[1]  # the first of each
     missing = np.ones(len(distinct), np.bool_)
     with storage_errors(directory.path):
         vectors = _room((len(labels), encoder.dim), dtype, directory)
-        for texts, known in _known(directory, encoder):
+        for known_texts, known in _known(directory, encoder):
             if _coarser(known.dtype, dtype):
                 continue
-            numbers = np.fromiter((position.get(text, -1) for text in texts), np.int64, len(texts))
+            numbers = np.fromiter((position.get(text, -1) for text in known_texts), np.int64, len(known_texts))
             taken = np.flatnonzero(numbers >= 0)
             for start in range(0, len(taken), _SLICE):
                 part = taken[start : start + _SLICE]
@@ -79,13 +83,22 @@ def embed_labels(
             missing[numbers[taken]] = False
             if not missing.any():
                 break
-        texts = [distinct[number] for number in np.flatnonzero(missing)]
-        _embed_missing(texts, row[missing], vectors, encoder, _Unfinished(directory, encoder), progress)
+        _embed_missing(texts, row[missing], vectors, labels, about, encoder, _Unfinished(directory, encoder), progress)
         again = np.flatnonzero(row[place] != np.arange(len(labels)))
         for start in range(0, len(again), _SLICE):
             part = again[start : start + _SLICE]
             vectors[part] = vectors[row[place[part]]]
     return vectors
+
+
+def _texts(labels: LabelTable, about: About) -> list[str]:
+    """Return what each label's vector is made of: the label and, behind a line's end, the sentence if there is one."""
+    sentences = about.by_concept
+    if not sentences:
+        return list(labels.texts)
+    after = {concept: f"\n{sentence}" for concept, sentence in sentences.items()}
+    concepts = labels.concept_of.tolist()
+    return [label + after.get(concept, "") for label, concept in zip(labels.texts, concepts, strict=True)]
 
 
 def _room(shape: tuple[int, int], dtype: npt.DTypeLike, directory: IndexDirectory) -> Stored:
@@ -111,26 +124,30 @@ def _embed_missing(
     texts: Sequence[str],
     rows: Numbers,
     vectors: Stored,
+    labels: LabelTable,
+    about: About,
     encoder: Encoder,
     unfinished: _Unfinished,
     progress: Progress,
 ) -> None:
-    """Embed texts and put each one's vector into its row."""
-    progress("embedding labels", 0, len(texts))
+    """Embed some rows and put their vectors there; `texts` is what all rows' vectors are made of."""
+    progress("embedding labels", 0, len(rows))
     kept = 0
-    for number, start in enumerate(range(0, len(texts), _SLICE), start=1):
-        done = min(start + _SLICE, len(texts))
-        vectors[rows[start:done]] = encoder.encode(texts[start:done])
-        if number % _SLICES_KEPT == 0 and done < len(texts):
-            unfinished.keep(texts[kept:done], vectors[rows[kept:done]])
+    for number, start in enumerate(range(0, len(rows), _SLICE), start=1):
+        done = min(start + _SLICE, len(rows))
+        part = rows[start:done]
+        alone = encoder.encode([labels.texts[row] for row in part.tolist()])
+        vectors[part] = about.describe(alone, labels.concept_of[part])
+        if number % _SLICES_KEPT == 0 and done < len(rows):
+            unfinished.keep([texts[row] for row in rows[kept:done].tolist()], vectors[rows[kept:done]])
             kept = done
-        progress("embedding labels", done, len(texts))
+        progress("embedding labels", done, len(rows))
 
 
 def _known(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[Sequence[str], Array | Halves]]:
-    """Yield labels and their vectors by this encoder: of the newest version first, then of interrupted builds."""
-    for labels, vectors, _ in _versions(directory, encoder):
-        yield list(labels.texts), vectors.embeddings
+    """Yield texts and their vectors by this encoder: of the newest version first, then of interrupted builds."""
+    for labels, vectors, about in _versions(directory, encoder):
+        yield _texts(labels, about), vectors.embeddings
     yield from _Unfinished(directory, encoder).parts()
 
 
@@ -161,7 +178,8 @@ class _Unfinished:
     """Embeddings of a build under way, in files whose names are the checksum of their content."""
 
     def __init__(self, directory: IndexDirectory, encoder: Encoder) -> None:
-        self._folder = directory.path / "unfinished" / encoder.fingerprint
+        # Another format may have made other vectors of the same texts.
+        self._folder = directory.path / "unfinished" / f"{encoder.fingerprint}-{FORMAT_VERSION}"
 
     def keep(self, texts: Sequence[str], vectors: Array) -> None:
         data, offsets = Strings.pack(texts)

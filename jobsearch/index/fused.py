@@ -26,7 +26,6 @@ from jobsearch.lexical.fusion import (
     concept_score,
     exact_first,
     likeness,
-    with_about,
     without_hubness,
     words_share,
 )
@@ -38,10 +37,6 @@ _CANDIDATES = 50
 _CANDIDATES_CODED = 200
 # By words only labels count that are at least so near as this share of the nearest.
 _NEAR = 0.5
-# A label's words are kept in bytes: one that has all that the query has comes out a little below 1.
-_ALL_WORDS = 0.97
-# Float32 rounding leads so far away from a cosine of 1.
-_SAME = 1 - 1e-4
 # Labels whose vectors are read at once.
 _BLOCK = 1 << 16
 _NONE: RowNumbers = np.empty(0, np.int64)
@@ -54,7 +49,7 @@ class Fused:
     Args:
         score: 1 for an exact label, else the concept's score, -1 to 1.
         row: of the label that speaks for it.
-        cosine: of query and that label.
+        cosine: of query and that label, as the index has it (`index.about`).
         words: the same by words, 0 to 1.
         matched_by: `exact`, or what named it: `meaning`, `words` or `both`; by words alone always `words`.
         confidence: probability that it is the concept meant, of those of its kind, 0 to 1, or None (see `Hit`).
@@ -99,8 +94,8 @@ def fused_concepts(
     vectors, words, labels = opened.vectors, opened.words, opened.labels
     share = words_share(mode)
     by_words = words.scores(query)
-    by_typed = by_words if typed == query else words.scores(typed)
-    same = _rows_above(by_typed, _ALL_WORDS, rows)
+    spelled = labels.spelled.find([typed]).get(0, _NONE)
+    same = spelled[rows.have(spelled)]
     count = max(_CANDIDATES_CODED if labels.has_own_priors else _CANDIDATES, FETCH * k)
     while True:
         whole = count >= len(rows)
@@ -110,7 +105,7 @@ def fused_concepts(
         if whole or (len(concepts) >= k and not tied):
             break
         count *= 4
-    found = _score(opened, concepts, by_words, by_typed, vector[0], typed, rows, share)
+    found = _score(opened, concepts, by_words, vector[0], spelled, rows, share)
     order = _in_order(found, labels, k, min_score)
     if share == 1:
         near = _NONE
@@ -209,14 +204,13 @@ def _score(
     opened: IndexVersion,
     concepts: npt.NDArray[np.int32],
     by_words: Scores,
-    by_typed: Scores,
     vector: npt.NDArray[np.float32],
-    typed: str,
+    spelled: RowNumbers,
     rows: Rows,
     share: float,
 ) -> _Scored:
-    """Score candidate concepts by all their labels."""
-    vectors, labels, about = opened.vectors, opened.labels, opened.about
+    """Score candidate concepts by all their labels, of which those `spelled` are what was typed."""
+    vectors, labels = opened.vectors, opened.labels
     n = len(concepts)
     if not n:
         none = np.empty(0)
@@ -231,12 +225,8 @@ def _score(
         part = every[start : start + _BLOCK]
         cosines[start : start + len(part)] = vectors.embeddings[part] @ vector
     words = by_words[every]
-    meaning = cosines
-    if share < 1:
-        meaning = with_about(cosines, about.cosines(concepts, vector)[owner], about.near[every])
-        meaning = without_hubness(meaning, labels.hubness[every])
-    like = likeness(meaning, words, share)
-    exact = _exact(labels, every, by_typed[every], cosines, typed)
+    like = likeness(without_hubness(cosines, labels.hubness[every]) if share < 1 else cosines, words, share)
+    exact = np.isin(every, spelled)
     allowed = rows.have(every)
     # An exact label speaks for its concept, else the best that may be found; of equal ones the preferred or first one.
     speaking = np.where(allowed, np.where(exact, 2.0, like), -3.0)
@@ -257,13 +247,3 @@ def _score(
     plain, scores = (concept_score(best, mean, preferred, one) for one in (prior, prior + own_prior))
     scores, plain = (exact_first(each, exact[places]) for each in (scores, plain))
     return _Scored(scores, plain, every[places], cosines[places], words[places], exact[places])
-
-
-def _exact(labels: LabelTable, rows: RowNumbers, words: Scores, cosines: Scores, typed: str) -> npt.NDArray[np.bool_]:
-    """Tell which labels are what was typed, but for case."""
-    wanted = typed.casefold()
-    exact = np.zeros(len(rows), np.bool_)
-    # Few labels have all the words; only those are read. A text without words can only be told by its meaning.
-    for place in np.flatnonzero((words > _ALL_WORDS) | (cosines > _SAME)).tolist():
-        exact[place] = labels.texts[int(rows[place])].casefold() == wanted
-    return exact

@@ -7,7 +7,7 @@ of a concept are one range, and a filter by kind costs nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,44 +18,13 @@ import numpy.typing as npt
 
 from jobsearch.encoder.tensorfile import read_tensors
 from jobsearch.index.coded import CodedTitles
+from jobsearch.index.spelling import Spellings
+from jobsearch.index.strings import Strings
 from jobsearch.taxonomy.model import ESCO, KINDS, Kind, Taxonomy
 from jobsearch.taxonomy.prior import log_priors
 
 Array = npt.NDArray[Any]
 _SHORT_URI = re.compile(r"(occupation|skill)/[0-9a-z-]{1,36}\Z")
-
-
-class Strings:
-    """A column of strings as one run of UTF-8 bytes and where each begins: nothing is decoded until asked for.
-
-    Args:
-        data: uint8, all strings end to end.
-        offsets: int64 of length n + 1.
-    """
-
-    def __init__(self, data: Array, offsets: Array) -> None:
-        self._data = data
-        self._offsets = offsets
-
-    @staticmethod
-    def pack(texts: Iterable[str]) -> tuple[Array, Array]:
-        """Return (data, offsets) for `texts`."""
-        encoded = [text.encode() for text in texts]
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        return np.frombuffer(b"".join(encoded), np.uint8), offsets
-
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
-
-    def __getitem__(self, position: int) -> str:
-        if not 0 <= position < len(self):
-            raise IndexError(position)
-        text: bytes = self._data[self._offsets[position] : self._offsets[position + 1]].tobytes()
-        return text.decode()
-
-    def __iter__(self) -> Iterator[str]:
-        return (self[position] for position in range(len(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +60,7 @@ class LabelTable:
         self._columns = columns
         self.texts = Strings(columns["label_data"], columns["label_offsets"])
         self.uris = Strings(columns["uri_data"], columns["uri_offsets"])
+        self.spelled = Spellings(self.texts, columns["spelling_hash"], columns["spelling_row"])
         self.concept_of: Array = columns["label_concept"]
         self._language_of: Array = columns["label_language"]
         self._preferred: Array = columns["label_preferred"]
@@ -341,6 +311,7 @@ def pack_labels(taxonomy: Taxonomy, coded: CodedTitles | None = None) -> dict[st
         "group_language": (group.language for group in isco),
         "group_label": (group.label for group in isco),
     }
+    columns["spelling_hash"], columns["spelling_row"] = Spellings.pack(label for _, label, _ in taxonomy.labels())
     for column, texts in strings.items():
         columns[f"{column}_data"], columns[f"{column}_offsets"] = Strings.pack(texts)
     return columns

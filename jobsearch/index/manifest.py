@@ -10,7 +10,7 @@ from typing import Any
 
 from jobsearch.errors import IndexCorruptError, IndexFormatError
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MANIFEST, VECTORS, LABELS, ENCODER = "manifest.json", "vectors.faiss", "labels.safetensors", "encoder"
 # Vectors in half precision, where the index type keeps them so (`index.halves`).
 HALVES = "vectors.npy"

@@ -120,11 +120,10 @@ def read_about(path: Path, labels: LabelTable, dim: int, name: str, mend: str) -
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise IndexCorruptError(f"index {name!r} cannot be read ({error}); {mend}") from error
     last = int(about.concepts[-1]) if len(about) else -1
-    if len(about.near) != len(labels) or last >= labels.concepts() or about.vectors.shape[1] != dim:
+    if last >= labels.concepts() or about.vectors.shape[1] != dim:
         raise IndexCorruptError(
-            f"index {name!r} has sentences of width {about.vectors.shape[1]} about concepts up to {last} for "
-            f"{len(about.near)} labels, expected width {dim}, {labels.concepts()} concepts and {len(labels)} labels; "
-            f"{mend}"
+            f"index {name!r} has sentences of width {about.vectors.shape[1]} about concepts up to {last}, expected "
+            f"width {dim} and {labels.concepts()} concepts; {mend}"
         )
     return about
 

@@ -1,10 +1,9 @@
 """How meaning and words are put together: a few constants, chosen on validation data.
 
-A label's likeness is the weighted sum of two cosines, of meaning (the encoder's) and of words. Where its concept has a
-description, meaning is the cosine with both, the label and the description's first sentence. Labels that are near
-whatever is typed count a little less (`jobsearch.hubness`). A concept's score is its
-best label's likeness, with a little of what its other labels say: of their mean, and of the preferred label. One label
-may be near by accident, all of them are not. And what many job titles mean is a little likelier to be meant.
+A label's likeness is the weighted sum of two cosines, of meaning (the encoder's) and of words. Labels that are near
+whatever is typed count a little less (`jobsearch.hubness`). A concept's score is its best label's likeness, with a
+little of what its other labels say: of their mean, and of the preferred label. One label may be near by accident, all
+of them are not. And what many job titles mean is a little likelier to be meant.
 Measurements: `tests/benchmarks/README.md`, "Words and meaning".
 """
 
@@ -20,8 +19,6 @@ MODES: tuple[Mode, ...] = ("meaning", "words", "both")
 MatchedBy = Literal["exact", "meaning", "words", "both", "uri", "isco"]
 # Share of words in a label's likeness; shares of the mean and of the preferred label in a concept's score.
 WORDS, MEAN, PREFERRED = 0.25, 0.1, 0.1
-# What the sentence about a concept weighs beside a label.
-ABOUT = 0.7
 # Share of a label's hubness that is taken off its cosine.
 HUBNESS = 0.25
 # What a concept's score gains by its being e times as likely to be meant as the mean occupation.
@@ -36,25 +33,6 @@ Floats = npt.NDArray[Any]
 def words_share(mode: Mode) -> float:
     """Return the share of words in a label's likeness, for `both` or `words`."""
     return WORDS if mode == "both" else 1.0
-
-
-def with_about(cosines: Floats, about: Floats, near: Floats) -> Floats:
-    """Return the cosines of a query with labels and what their concepts are about, put together.
-
-    That is the query's cosine with `label + ABOUT · sentence`, both unit vectors, without making that vector.
-
-    Args:
-        cosines: of the query and labels.
-        about: of the query and the sentence about each label's concept, NaN where there is none; of a shape that
-            `cosines` can be broadcast with.
-        near: of each label and that sentence.
-
-    Returns:
-        -1 to 1, of the shape of `cosines`; where there is no sentence the cosine as it is.
-    """
-    lengths = np.sqrt(1 + ABOUT**2 + 2 * ABOUT * near)
-    result: Floats = np.where(np.isnan(about), cosines, (cosines + ABOUT * about) / lengths)
-    return result
 
 
 def without_hubness(cosines: Floats, hubness: Floats) -> Floats:

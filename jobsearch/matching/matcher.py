@@ -235,12 +235,12 @@ class Matcher:
 
     def answer(self, plan: Plan, vectors: Embeddings) -> Matches:
         """Search with the vectors of a plan's misses, and put all of its answers together."""
-        asked = self._search(vectors)
+        asked = self._search(plan.misses, vectors)
         self.memory.put(plan.new, asked)
         empty = int(np.count_nonzero(plan.places < 0))
         return Matches(self.memory.take(plan.places), asked, empty, self._describe, self.columns)
 
-    def _search(self, vectors: Embeddings) -> Answers:
+    def _search(self, titles: Sequence[str], vectors: Embeddings) -> Answers:
         """Find the nearest concepts, on one thread a core: FAISS's own threads wait for each other on busy cores."""
         import faiss
 
@@ -248,14 +248,15 @@ class Matcher:
             self._pool = ThreadPoolExecutor(
                 usable_cores(), "jobsearch-match", initializer=faiss.omp_set_num_threads, initargs=(1,)
             )
-        parts = [vectors[start : start + _SEARCHED] for start in range(0, len(vectors), _SEARCHED)]
-        found = list(self._pool.map(self._nearest, parts))
+        starts = range(0, len(vectors), _SEARCHED)
+        parts = ([values[start : start + _SEARCHED] for start in starts] for values in (titles, vectors))
+        found = list(self._pool.map(self._nearest, *parts))
         return Answers(*map(np.concatenate, zip(Answers.none(0, self._k), *found, strict=True)))
 
-    def _nearest(self, vectors: Embeddings) -> Answers:
+    def _nearest(self, titles: Sequence[str], vectors: Embeddings) -> Answers:
         """Find the hits of some vectors among the concepts that share the probability, however high hits must score."""
         labels = self.opened.labels
-        scores, rows = nearest_rows(self.opened.vectors, labels, vectors, self._wide, self._rows)
+        scores, rows = nearest_rows(self.opened.vectors, labels, vectors, self._wide, self._rows, typed=titles)
         found = rows >= 0
         kinds, preferred = labels.kinds(labels.concept_of[rows]), labels.preferred[rows]
         sure = sure_of(scores, kinds, preferred, found, self._wide < self._concepts)

@@ -164,7 +164,7 @@ def change_manifest(home: Path, **changes: object) -> None:
 def test_an_index_of_another_format_version(home: Path, cli: Cli) -> None:
     change_manifest(home, format_version=3)
     line = error_of(cli(home, "search", "nurse"))
-    assert re.search(r"has format version 3, this release reads 5; run `jobsearch index build --name small`", line)
+    assert re.search(r"has format version 3, this release reads 6; run `jobsearch index build --name small`", line)
 
 
 def test_an_index_whose_encoder_is_not_the_one_that_made_the_vectors(home: Path, cli: Cli) -> None:

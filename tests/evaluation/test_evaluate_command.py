@@ -167,6 +167,9 @@ def test_melo_has_what_the_taxonomy_says_of_its_concepts(
     assert as_json(capsys, *command)["set"] == beside
     assert as_json(capsys, *command, "titles.csv")[0]["set"] == beside
     assert as_json(capsys, *command, "--labels-only")["set"] == "melo, by meaning and words"
+    for name, *asked in (("melo", "melo"), ("trades held-out occupations", "--held-out")):
+        names = [as_json(capsys, "retrieval", *asked, *flag)["set"] for flag in ((), ("--labels-only",))]
+        assert names == [f"{name}, with descriptions", name]
 
 
 def test_retrieval_by_no_known_mode(capsys: pytest.CaptureFixture[str]) -> None:

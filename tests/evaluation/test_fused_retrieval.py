@@ -110,21 +110,42 @@ def test_what_concepts_are_about_counts_as_in_searching(monkeypatch: pytest.Monk
     assert 100 < len(sentences) < len(about) == 270
     queries = (*QUERIES[:4], "water")
     made = RetrievalSet("set", queries, tuple(labels.texts), ones(5), labels.concept_of.astype(np.int64), about=about)
-    found = evaluate_retrieval(ENCODER, made, mode="both")
-    assert found.set_name == "set, by meaning and words, with descriptions"
-    for query, rank in enumerate(found.ranks.tolist()):
-        hits = engine.search(queries[query], 270, mode="both")
-        scores = {hit.uri: hit.score for hit in hits}
-        own = scores[labels.uris[query]]
-        assert sum(score > own + 1e-5 for score in scores.values()) < rank
-        assert rank <= sum(score > own - 1e-5 for score in scores.values())
-    bare = evaluate_retrieval(ENCODER, replace(made, about=()), mode="both")
-    assert bare.set_name == "set, by meaning and words"
-    assert bare.ranks.tolist() != found.ranks.tolist()
-    alone: tuple[Mode, ...] = ("meaning", "words")
-    for mode in alone:
-        ranks = [evaluate_retrieval(ENCODER, one, mode=mode).ranks.tolist() for one in (made, replace(made, about=()))]
-        assert ranks[0] == ranks[1]
+    names: dict[Mode, str] = {"meaning": "set", "words": "set, by words", "both": "set, by meaning and words"}
+    for mode, name in names.items():
+        found, bare = (evaluate_retrieval(ENCODER, one, mode=mode) for one in (made, replace(made, about=())))
+        told = mode != "words"
+        assert (found.set_name, bare.set_name) == (f"{name}, with descriptions" if told else name, name)
+        assert (bare.ranks.tolist() != found.ranks.tolist()) == told
+        for query, rank in enumerate(found.ranks.tolist() if told else ()):
+            hits = engine.search(queries[query], 270, mode=mode)
+            scores = {hit.uri: hit.score for hit in hits}
+            own = scores[labels.uris[query]]
+            assert sum(score > own + 1e-5 for score in scores.values()) < rank
+            assert rank <= sum(score > own - 1e-5 for score in scores.values())
+
+
+@pytest.mark.parametrize("by_concept", [True, False])
+def test_what_was_typed_comes_first_though_its_description_is_far(by_concept: bool) -> None:
+    vectors = {
+        "nurse": [1.0, 0, 0],
+        "odd": [0, 1.0, 0],
+        "carer": [1.0, 0.1, 0],
+        "cook": [0, 0, 1.0],
+        "NURSE": [1.0, 0, 0],
+    }
+    concepts = np.array([0, 1, 2])
+    numbered = {"concept_of": concepts} if by_concept else {"sibling_of": concepts}
+    made = RetrievalSet(
+        "set",
+        ("NURSE", "cook"),
+        ("nurse", "carer", "cook"),
+        (np.array([0]), np.array([2])),
+        about=("odd", "", ""),
+        **numbered,
+    )
+    assert evaluate_retrieval(by_vector(vectors), made).ranks.tolist() == [1, 1]
+    other = replace(made, queries=("nursing", "cook"))
+    assert evaluate_retrieval(by_vector(vectors | {"nursing": [1.0, 0, 0]}), other).ranks.tolist() == [2, 1]
 
 
 def test_there_is_one_sentence_a_concept_or_none_at_all() -> None:

@@ -276,6 +276,30 @@ def test_across_languages() -> None:
             held_out_cross_lingual(both, split, source, target)
 
 
+def test_held_out_concepts_may_have_what_an_index_has_beside_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval_files, "log_priors", lambda uris: np.array([ord(uri[-1]) for uri in uris], "f4"))
+    both = taxonomy(
+        replace(occupation("a", "cook", "chef"), description="Cooks cook. They taste."),
+        occupation("a", "Koch", "Köchin", language="de"),
+        occupation("b", "nurse", "carer"),
+        occupation("b", "Pfleger", language="de"),
+    )
+    split = splitting(both, "a", "b")
+    sets = {
+        beside: (
+            held_out(both, split, language="en", beside=beside),
+            held_out_cross_lingual(both, split, "de", "en", beside=beside),
+            held_out_cross_lingual(both, split, "en", "de", beside=beside),
+        )
+        for beside in (False, True)
+    }
+    for bare, told in zip(sets[False], sets[True], strict=True):
+        assert (bare.about, bare.priors) == ((), None)
+        assert told.priors is not None
+        assert (told.about, told.priors.tolist()) == (("Cooks cook.", ""), [ord("a"), ord("b")])
+        assert told.queries == bare.queries
+
+
 def test_nothing_held_out() -> None:
     with pytest.raises(EvaluationError, match=r"set 'small held-out occupations' has 0 queries, expected at least 2: "):
         held_out(SMALL, splitting(SMALL))

@@ -15,14 +15,21 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from jobsearch.encoder.protocol import Embeddings
+from jobsearch.engine import JobSearch
 from jobsearch.errors import IndexCorruptError, IndexingError
-from jobsearch.index.about import About
+from jobsearch.filters import Filter
+from jobsearch.index.about import ABOUT as ABOUT_WEIGHT
+from jobsearch.index.about import About, described, undescribed
 from jobsearch.index.build import build_index, edit_index
 from jobsearch.index.check import check_version
 from jobsearch.index.edits import Edit
 from jobsearch.index.manifest import ABOUT, MANIFEST, Manifest, describe_files
 from jobsearch.index.reader import IndexVersion, open_version
+from jobsearch.index.types import find_type
+from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
+from jobsearch.lexical.fusion import Mode
+from jobsearch.matching.matcher import Matcher
 from jobsearch.taxonomy.about import first_sentence, sentences_about
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
@@ -30,6 +37,7 @@ BAKER = occupation("baker", "baker", "bread maker", about="Bakers bake bread at 
 NURSE = occupation("nurse", "nurse", "carer")
 BAKING = skill("bake", "bake bread", about="Mixing dough and baking it")
 JOBS = Taxonomy.of(SOURCE, [BAKER, NURSE, BAKING])
+BARE = Taxonomy.of(SOURCE, [replace(concept, description=None) for concept in JOBS.concepts])
 
 pytestmark = pytest.mark.usefixtures("hash_encoders")
 
@@ -97,7 +105,8 @@ def test_english_speaks_for_a_concept_that_has_a_description_in_several_language
 # --- what it does ------------------------------------------------------------------------------------------------
 
 
-def test_a_description_lifts_its_concept() -> None:
+@pytest.mark.parametrize("mode", ["meaning", "both"])
+def test_a_description_lifts_its_concept(mode: Mode) -> None:
     """Two labels are as near as each other; one's description is, too, and the other's is about something else."""
     vectors = {
         "query": [1.0, 0, 0, 0],
@@ -105,12 +114,18 @@ def test_a_description_lifts_its_concept() -> None:
         "two": [0.6, 0, 0.8, 0],
         "near": [0.9, 0.1, 0, 0],
         "far": [0, 0, 0, 1.0],
+        "-": [0, 0, 0, 0],
     }
 
     def found(one: str | None, two: str | None) -> dict[str, float]:
         concepts = [occupation("1", "one", about=one), occupation("2", "two", about=two)]
-        hits = engine_of(Taxonomy.of(SOURCE, concepts), by_vector(vectors)).search("query", 2, mode="both")
-        assert [round(hit.cosine, 6) for hit in hits] == [0.6, 0.6]  # of the label alone, as ever
+        hits = engine_of(Taxonomy.of(SOURCE, concepts), by_vector(vectors)).search("query", 2, mode=mode)
+        for hit in hits:
+            label, sentence = (
+                np.array(vectors[name]) for name in (hit.label, {"one": one, "two": two}[hit.label] or "-")
+            )
+            together = label + ABOUT_WEIGHT * sentence / max(np.linalg.norm(sentence), 1e-9)
+            assert hit.cosine == pytest.approx(together[0] / np.linalg.norm(together), abs=1e-6)
         return {hit.label: hit.score for hit in hits}
 
     plain = found(None, None)
@@ -123,13 +138,47 @@ def test_a_description_lifts_its_concept() -> None:
     assert found("far", "near")["two"] > plain["two"]
 
 
-def test_by_meaning_alone_and_by_words_alone_descriptions_say_nothing() -> None:
-    bare = Taxonomy.of(SOURCE, [replace(concept, description=None) for concept in JOBS.concepts])
-    with_, without = engine_of(JOBS, HashEncoder()), engine_of(bare, HashEncoder())
+def test_by_words_alone_descriptions_say_nothing() -> None:
+    with_, without = engine_of(JOBS, HashEncoder()), engine_of(BARE, HashEncoder())
+
+    def ranked(engine: JobSearch, query: str, mode: Mode) -> list[tuple[str, float, str]]:
+        return [(hit.uri, hit.score, hit.matched_by) for hit in engine.search(query, 3, mode=mode)]
+
     for query in ("bread at night", "nurse"):
-        assert with_.search(query, 3, mode="meaning") == without.search(query, 3, mode="meaning")
-        assert with_.search(query, 3, mode="words") == without.search(query, 3, mode="words")
-        assert with_.search(query, 3, mode="both") != without.search(query, 3, mode="both")
+        assert ranked(with_, query, "words") == ranked(without, query, "words")
+        for mode in ("meaning", "both"):
+            assert ranked(with_, query, mode) != ranked(without, query, mode)
+
+
+@pytest.mark.parametrize("mode", ["meaning", "both"])
+def test_a_label_that_was_typed_comes_first_whatever_its_description_says(mode: Mode) -> None:
+    """By its vector the typed label would come last, and a search for one hit would not meet it."""
+    vectors = {"one": [1.0, 0, 0], "odd": [0, 1.0, 0], **{f"near {n}": [1.0, 0.001 * n, 0.1] for n in range(200)}}
+    concepts = [occupation("z", "two", "one", about="odd"), *(occupation(f"{n:03d}", f"near {n}") for n in range(200))]
+    engine = engine_of(Taxonomy.of(SOURCE, concepts), by_vector(vectors | {"two": [0, 1.0, 0], "ONE": [1.0, 0, 0]}))
+    for query in ("one", "ONE"):
+        for k in (1, 3):
+            first, *others = engine.search(query, k, mode=mode)
+            assert (first.label, first.matched_label, first.score, first.matched_by) == ("two", "one", 1.0, "exact")
+            assert first.cosine == pytest.approx(1 / np.hypot(1, ABOUT_WEIGHT), abs=1e-6)
+            assert len(others) == k - 1
+            assert all(hit.matched_by != "exact" and hit.score < 1 for hit in others)
+    without = engine.search("one", 3, where=Filter(excluded=[concepts[0].uri]), mode=mode)
+    assert len(without) == 3
+    assert all(hit.matched_by != "exact" for hit in without)
+
+
+def test_titles_are_matched_with_descriptions_too() -> None:
+    engine = engine_of(JOBS, HashEncoder())
+    titles = ["bread at night", "Carer", "BREAD MAKER", "night baking", "mixing dough"]
+    lines = Matcher(engine, k=3, kind="all").match(titles).lines()
+    for place, title in enumerate(titles):
+        hits = engine.search(title, 3, mode="meaning")
+        rows = slice(3 * place, 3 * place + 3)
+        assert lines.columns["match_uri"][rows] == [hit.uri for hit in hits]
+        assert lines.columns["match_score"][rows] == pytest.approx([hit.score for hit in hits], abs=1e-4)
+        assert lines.columns["match_confidence"][rows] == pytest.approx([hit.confidence for hit in hits], abs=1e-4)
+    assert lines.columns["match_score"][6] == 1
 
 
 # --- kept with the index -----------------------------------------------------------------------------------------
@@ -140,21 +189,31 @@ def test_an_index_has_them_and_answers_as_one_in_memory(tmp_path: Path) -> None:
     assert told(version) == {BAKER.uri: "Bakers bake bread at night.", BAKING.uri: "Mixing dough and baking it"}
     made = version_of(JOBS, HashEncoder())
     assert np.array_equal(version.about.vectors, made.about.vectors)
-    assert np.array_equal(version.about.near, made.about.near)
     labels = [label for _, label, _ in JOBS.labels()]
-    near = dict(zip(labels, version.about.near.tolist(), strict=True))
-    assert near["nurse"] == near["carer"] == 0
+    vectors = dict(zip(labels, version.vectors.embeddings, strict=True))
     one, other = HashEncoder().encode(["bread maker", "Bakers bake bread at night."])
-    assert near["bread maker"] == pytest.approx(float(one @ other), abs=1e-6)
+    together = one + ABOUT_WEIGHT * other
+    assert vectors["bread maker"] == pytest.approx(together / np.linalg.norm(together), abs=1e-6)
+    assert vectors["carer"] == pytest.approx(HashEncoder().encode(["carer"])[0], abs=1e-6)
+
+
+def test_what_was_described_is_had_back() -> None:
+    """The sum of two unit vectors has one length at which the rest, without the other, is a unit vector."""
+    random = np.random.default_rng(0)
+    labels, sentences = (random.standard_normal((2000, 8)).astype(np.float32) for _ in range(2))
+    labels[:5], labels[5:9] = sentences[:5], -sentences[5:9]
+    labels, sentences = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (labels, sentences))
+    vectors = described(labels, sentences)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(2000), abs=1e-6)
+    assert np.abs(undescribed(vectors, sentences) - labels).max() < 1e-5
 
 
 def test_a_taxonomy_without_descriptions_has_an_empty_one(tmp_path: Path) -> None:
     encoder, seen = counting(HashEncoder())
     version = build_index(Taxonomy.of(SOURCE, [NURSE]), encoder, IndexDirectory(tmp_path / "jobs"))
-    assert (len(version.about), version.about.near.tolist()) == (0, [0, 0])
-    assert version.about.cosines(np.array([0], np.int32), version.about.near[:0]).tolist() == pytest.approx(
-        [np.nan], nan_ok=True
-    )
+    assert len(version.about) == 0
+    assert version.about.places(np.array([0], np.int32)).tolist() == [-1]
+    assert version.vectors.embeddings == pytest.approx(HashEncoder().encode(["nurse", "carer"]), abs=1e-6)
     assert "Bakers bake bread at night." not in seen
 
 
@@ -190,23 +249,23 @@ def moved(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return about | {"vectors": np.roll(about["vectors"], 1, axis=0)}
 
 
-def farther(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return about | {"near": about["near"] + np.float32(0.01)}
-
-
-@pytest.mark.parametrize("change", [moved, farther])
-def test_sentences_that_are_not_embedded_as_they_should_be(change: Callable[..., dict[str, np.ndarray]]) -> None:
+def test_sentences_that_are_not_embedded_as_they_should_be() -> None:
     version = version_of(JOBS, HashEncoder())
     counts = {"labels": len(version.labels), "concepts": version.labels.concepts()}
     version = replace(version, manifest=replace(version.manifest, counts=counts))
     assert check_version(version) == 5
-    built = About.build(sentences_about(JOBS), version.labels, version.vectors.embeddings, HashEncoder())
+    built = About.build(sentences_about(JOBS), version.labels, HashEncoder())
+    bare = version_of(
+        Taxonomy.of(SOURCE, [replace(concept, description=None) for concept in JOBS.concepts]), HashEncoder()
+    )
+    # Labels without their sentences, and sentences that are not those of their texts.
+    with pytest.raises(IndexingError, match="vector of label 'baker' is off by"):
+        check_version(replace(version, vectors=bare.vectors))
+    about = About(moved(built))
+    embeddings = about.describe(bare.vectors.embeddings, version.labels.concept_of)
+    vectors = Vectors.build(embeddings, find_type("flat", *embeddings.shape))
     with pytest.raises(IndexingError, match=r"vector of the description 'Bakers bake bread at night\.' is off by"):
-        check_version(replace(version, about=About(change(built))))
-
-
-def fewer_labels(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return about | {"near": about["near"][:-1]}
+        check_version(replace(version, about=about, vectors=vectors))
 
 
 def unknown_concept(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -228,8 +287,7 @@ def too_few(about: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (fewer_labels, "about concepts up to 2 for 4 labels, expected width 64, 3 concepts and 5 labels"),
-        (unknown_concept, "about concepts up to 4 for 5 labels, expected width 64, 3 concepts and 5 labels"),
+        (unknown_concept, "width 64 about concepts up to 4, expected width 64 and 3 concepts"),
         (narrower, "sentences of width 63 about"),
         (disordered, "cannot be read .*order"),
         (too_few, "cannot be read .*fit together"),
@@ -240,7 +298,7 @@ def test_a_file_that_does_not_fit_is_refused_whatever_its_checksum(
 ) -> None:
     directory = IndexDirectory(tmp_path / "jobs")
     version = build_index(JOBS, HashEncoder(64), directory)
-    built = About.build(sentences_about(JOBS), version.labels, version.vectors.embeddings, HashEncoder(64))
+    built = About.build(sentences_about(JOBS), version.labels, HashEncoder(64))
     path = directory.version_path("0001")
     (path / ABOUT).unlink()
     save_file(change(built), path / ABOUT)
@@ -254,4 +312,8 @@ def test_concepts_of_several_languages_have_one(tmp_path: Path) -> None:
     german = Concept(BAKER.uri, "occupation", "Bäcker", (), "de", None, "Bäcker backen.")
     version = build_index(Taxonomy.of(SOURCE, [BAKER, german]), HashEncoder(), IndexDirectory(tmp_path / "jobs"))
     assert told(version) == {BAKER.uri: "Bakers bake bread at night."}
-    assert (version.about.near > 0).all()
+    encoder = HashEncoder()
+    labels, sentence = encoder.encode(["baker", "bread maker", "Bäcker"]), encoder.encode([told(version)[BAKER.uri]])
+    by_label = dict(zip(version.labels.texts, version.vectors.embeddings, strict=True))
+    found = np.stack([by_label[label] for label in ("baker", "bread maker", "Bäcker")])
+    assert found == pytest.approx(described(labels, np.repeat(sentence, 3, axis=0)), abs=1e-6)

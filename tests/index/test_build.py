@@ -27,6 +27,7 @@ from jobsearch.index.build import Options, build_index, edit_index
 from jobsearch.index.check import check_version
 from jobsearch.index.edits import Edit
 from jobsearch.index.gate import Gate
+from jobsearch.index.manifest import FORMAT_VERSION
 from jobsearch.index.reader import IndexVersion, open_version
 from jobsearch.index.recall import probes
 from jobsearch.index.versions import IndexDirectory
@@ -217,12 +218,20 @@ def test_an_index_that_grows_past_the_limit_changes_its_default_type(
     assert build_index(small_taxonomy, hash_encoder, directory).manifest.index_type == "flat"
 
 
+def older(manifest: Path) -> None:
+    """Make a version one of an older format."""
+    text = manifest.read_text(encoding="utf-8")
+    now = f'"format_version": {FORMAT_VERSION}'
+    assert now in text
+    manifest.write_text(text.replace(now, '"format_version": 3'), encoding="utf-8")
+
+
 def test_an_index_of_an_older_format_is_built_anew(
     small_taxonomy: Taxonomy, hash_encoder: Encoder, directory: IndexDirectory
 ) -> None:
     build_index(small_taxonomy, hash_encoder, directory)
     manifest = directory.version_path("0001") / "manifest.json"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 5', '"format_version": 3'))
+    older(manifest)
     with pytest.raises(IndexFormatError):
         open_version(directory)
     assert build_index(small_taxonomy, hash_encoder, directory).version == "0002"
@@ -243,7 +252,7 @@ def test_edits_and_gate_of_an_older_format_are_taken_over(
     edit_index([Edit("add", "urn:acme:1", "growth hacker", "occupation")], directory)
     path = directory.version_path("0002")
     manifest = path / "manifest.json"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"format_version": 5', '"format_version": 3'))
+    older(manifest)
     if harm:
         (path / "edits.json").write_text("[]")
     labels = list(build_index(small_taxonomy, hash_encoder, directory).labels.texts)
@@ -434,9 +443,8 @@ def test_vectors_that_the_stored_encoder_does_not_make_are_not_published(
 def test_labels_in_another_order_than_the_vectors_are_not_published(
     published: IndexDirectory, small_taxonomy: Taxonomy, hash_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backwards = Taxonomy(small_taxonomy.source, small_taxonomy.concepts[::-1])
-    pack = module.pack_labels
-    monkeypatch.setattr(module, "pack_labels", lambda taxonomy, coded: pack(backwards, coded))
+    embed = module.embed_labels
+    monkeypatch.setattr(module, "embed_labels", lambda *given: embed(*given)[::-1].copy())
     with nothing_changes(published), pytest.raises(IndexingError, match="expected below"):
         build_index(small_taxonomy, hash_encoder, published)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
-from brute_force import SOURCE, skill, unit_vectors
+from brute_force import SOURCE, skill, table_of, unit_vectors
 from encoders import HashEncoder, Wrapped
 
 from jobsearch.encoder.protocol import Embeddings, Encoder
@@ -393,7 +393,7 @@ def test_a_file_that_may_not_grow_so_large_is_a_storage_error(directory: Path, m
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_700_000, before[1]))
     try:
         with pytest.raises(StorageError, match="ulimit -f"):
-            embedding.embed_labels([*TEXTS, "x"], ENCODER, IndexDirectory(directory), silent)
+            embedding.embed_labels(*table_of([*TEXTS, "x"], ENCODER), ENCODER, IndexDirectory(directory), silent)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -444,7 +444,7 @@ def test_a_rounded_part_of_an_interrupted_build_is_not_taken_by_an_exact_one(
     for name, dtype, embedded in (("compact", np.float16, 531), ("flat", np.float32, 1331)):
         asked.clear()
         rows = embedding.embed_labels(
-            TEXTS,
+            *table_of(TEXTS, ENCODER),
             Wrapped(ENCODER, encode=lambda texts: asked.append(len(texts)) or ENCODER.encode(texts)),
             index,
             silent,

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brute_force import SOURCE, skill
+from brute_force import SOURCE, skill, table_of
 from encoders import HashEncoder, Wrapped
 
 from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.errors import StorageError
 from jobsearch.index import embedding
 from jobsearch.index.build import Options, build_index
+from jobsearch.index.manifest import FORMAT_VERSION
 from jobsearch.index.reader import IndexVersion
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.progress import silent
@@ -270,7 +271,7 @@ def test_a_build_without_interruption_leaves_nothing_behind(directory: IndexDire
 @pytest.mark.usefixtures("small_slices")
 def test_a_disk_that_is_full_in_between_is_a_storage_error(directory: IndexDirectory) -> None:
     """A real one: everything written to /dev/full is refused for lack of space."""
-    folder = directory.path / "unfinished" / HashEncoder(DIM).fingerprint
+    folder = directory.path / "unfinished" / f"{HashEncoder(DIM).fingerprint}-{FORMAT_VERSION}"
     folder.mkdir(parents=True)
     (folder / ".part").symlink_to("/dev/full")
     with pytest.raises(StorageError, match="the disk is full"):
@@ -281,6 +282,6 @@ def test_a_disk_that_is_full_in_between_is_a_storage_error(directory: IndexDirec
 def test_embedding_by_itself_gives_the_rows_in_the_order_asked(directory: IndexDirectory) -> None:
     encoder = HashEncoder(DIM)
     texts = ["weld", "bake", "weld", "cook", "bake"]
-    rows = embedding.embed_labels(texts, encoder, directory, silent)
+    rows = embedding.embed_labels(*table_of(texts, encoder), encoder, directory, silent)
     assert np.array_equal(rows, encoder.encode(texts))
     assert rows.dtype == np.float32

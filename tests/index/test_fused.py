@@ -31,7 +31,7 @@ from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, KindFilter
 from jobsearch.index import fused
-from jobsearch.lexical.fusion import ABOUT, HUBNESS, MEAN, PREFERRED, WORDS, Mode
+from jobsearch.lexical.fusion import HUBNESS, MEAN, PREFERRED, WORDS, Mode
 from jobsearch.lexical.words import Words
 from jobsearch.taxonomy.model import Concept, Taxonomy
 
@@ -59,15 +59,6 @@ class Truth:
         self.rows = self.plain.rows
         self.words = Words(Words.build([label for _, label, _ in self.rows]))
         self.of: dict[str, list[int]] = {}
-        # What a concept is about, in English if it is said in English.
-        told = {c.uri: c.description.split(". ")[0] + "." for c in taxonomy.concepts if c.description}
-        told |= {
-            c.uri: c.description.split(". ")[0] + "." for c in taxonomy.concepts if c.description and c.language == "en"
-        }
-        rows = [row for row, (concept, _, _) in enumerate(self.rows) if concept.uri in told]
-        mixed = self.plain.vectors.copy()
-        mixed[rows] += ABOUT * encoder.encode([told[self.rows[row][0].uri] for row in rows])
-        self.mixed = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
         for row, (concept, _, _) in enumerate(self.rows):
             self.of.setdefault(concept.uri, []).append(row)
 
@@ -77,7 +68,7 @@ class Truth:
         """Return each concept's score and the labels that may speak for it."""
         asked = self.words.singular(query)
         share = {"both": WORDS, "words": 1.0}[mode]
-        cosines = (self.mixed @ self.plain.encoder.encode([asked])[0]).tolist()
+        cosines = self.plain.cosines(asked)
         words = self.words.scores(asked).tolist()
         like = [
             (1 - share) * (cosine - HUBNESS * hub) + share * word
@@ -121,7 +112,7 @@ class Truth:
         assert [hit.rank for hit in hits] == list(range(1, k + 1))
         assert len({hit.uri for hit in hits}) == k
         assert [hit.score for hit in hits] == pytest.approx(best, abs=1e-5)
-        cosines, words = self.plain.labels(self.words.singular(query)), self.words.scores(self.words.singular(query))
+        cosines, words = self.plain.cosines(self.words.singular(query)), self.words.scores(self.words.singular(query))
         for hit in hits:
             score, labels = true[hit.uri]
             assert hit.score == pytest.approx(score, abs=1e-5)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from jobsearch.index.labels import LabelTable, Strings, pack_labels
+from jobsearch.index.labels import LabelTable, pack_labels
+from jobsearch.index.strings import Strings
 from jobsearch.taxonomy.model import KINDS, Concept, Group, Relation, Source, Taxonomy
 
 ESCO = "http://data.europa.eu/esco/"

@@ -74,7 +74,7 @@ def test_a_manifest_comes_back(version: Path) -> None:
 
 def test_the_file_names_its_format_and_every_field(version: Path) -> None:
     content = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
-    assert content["format_version"] == FORMAT_VERSION == 5
+    assert content["format_version"] == FORMAT_VERSION == 6
     assert set(content) == {field.name for field in dataclasses.fields(Manifest)} | {"checksum"}
     assert sorted(leaves(content)) == sorted(ALL_LEAVES)
 
@@ -116,13 +116,15 @@ def test_fields_too_few_or_too_many_are_told(version: Path, field: str, change: 
         Manifest.read(version, MEND)
 
 
-@pytest.mark.parametrize("seen", [0, 4, 6, "5", None, 5.5])
+@pytest.mark.parametrize(
+    "seen", [0, FORMAT_VERSION - 1, FORMAT_VERSION + 1, str(FORMAT_VERSION), None, FORMAT_VERSION + 0.5]
+)
 def test_another_format_version_is_named(version: Path, seen: object) -> None:
     content = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
     content["format_version"] = seen
     (version / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(
-        IndexFormatError, match=f"format version {seen}, this release reads 5; run `jobsearch"
+        IndexFormatError, match=f"format version {seen}, this release reads {FORMAT_VERSION}; run `jobsearch"
     ) as raised:
         Manifest.read(version, MEND)
     assert not isinstance(raised.value, IndexCorruptError)

@@ -26,7 +26,7 @@ from jobsearch.errors import (
 from jobsearch.index.build import build_index
 from jobsearch.index.check import check_version
 from jobsearch.index.labels import pack_labels
-from jobsearch.index.manifest import Manifest, describe_files
+from jobsearch.index.manifest import FORMAT_VERSION, Manifest, describe_files
 from jobsearch.index.reader import open_version
 from jobsearch.index.rows import Rows
 from jobsearch.index.versions import IndexDirectory
@@ -130,9 +130,9 @@ def test_one_changed_bit_is_found_on_opening(directory: IndexDirectory, name: st
 
 def test_another_format_version_is_refused(cheap: IndexDirectory) -> None:
     path = cheap.version_path("0001") / "manifest.json"
-    text = path.read_text(encoding="utf-8").replace('"format_version": 5', '"format_version": 3')
+    text = path.read_text(encoding="utf-8").replace(f'"format_version": {FORMAT_VERSION}', '"format_version": 3')
     put(cheap, "manifest.json", text.encode())
-    with pytest.raises(IndexFormatError, match="format version 3, this release reads 5"):
+    with pytest.raises(IndexFormatError, match=f"format version 3, this release reads {FORMAT_VERSION}"):
         open_version(cheap)
 
 

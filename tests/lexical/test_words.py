@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from jobsearch.encoder.tensorfile import write_tensors
 from jobsearch.lexical.features import features, words
-from jobsearch.lexical.fusion import ABOUT, concept_score, likeness, with_about
+from jobsearch.lexical.fusion import concept_score, likeness
 from jobsearch.lexical.words import Words
 
 MIXED = [
@@ -297,14 +297,6 @@ def test_likeness_and_score_are_weighted_means() -> None:
     one = np.array([0.5, -1.0, 1.0])
     assert likeness(one, np.array([0.1, 0.0, 1.0])).tolist() == pytest.approx([0.4, -0.75, 1.0])
     assert likeness(one, np.array([0.1, 0.0, 1.0]), 1.0).tolist() == [0.1, 0.0, 1.0]
-    # As the cosine with `label + ABOUT * sentence`, in the plane.
-    label, sentence, query = (np.array([np.cos(angle), np.sin(angle)]) for angle in (0.0, 0.9, 0.4))
-    mixed = label + ABOUT * sentence
-    expected = query @ mixed / np.linalg.norm(mixed)
-    found = with_about(
-        np.array([query @ label, 0.3]), np.array([query @ sentence, np.nan]), np.array([label @ sentence, 0])
-    )
-    assert found.tolist() == pytest.approx([expected, 0.3])
     assert concept_score(one, one, one).tolist() == pytest.approx(one.tolist())
     parts = (np.array([1.0]), np.array([0.5]), np.array([0.0]))
     assert concept_score(*parts).tolist() == pytest.approx([0.85])
