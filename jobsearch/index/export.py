@@ -23,6 +23,8 @@ _ROWS = 8192
 def export_index(version: IndexVersion, folder: Path, file_format: str, progress: Progress = silent) -> list[Path]:
     """Write all rows of a version: uri, kind, label, preferred, language, isco_group and the vector.
 
+    A vector is that of the label with what its concept is about (`index.about`), as searching has it.
+
     Args:
         version: an open version.
         folder: made; must not be there yet, so that nothing of the user's is replaced.

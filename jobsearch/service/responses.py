@@ -49,13 +49,15 @@ class Hit(_Answer):
     """One concept; the label that is nearest to the query speaks for it."""
 
     rank: int = Field(ge=1)
-    score: float = Field(description="-1 to 1, higher is better; 1 for what was typed. By meaning alone: the cosine.")
+    score: float = Field(
+        description="-1 to 1, higher is better; 1 for what was typed. By meaning alone, else: the cosine."
+    )
     uri: str
     kind: KindName
     label: str = Field(description="The concept's preferred label.")
     matched_label: str = Field(description="The label that was nearest.")
     language: str
-    cosine: float = Field(description="Of query and matched label by meaning, -1 to 1.")
+    cosine: float = Field(description="Of query and matched label, with its description, by meaning, -1 to 1.")
     words: float = Field(description="How alike the two are by letters, 0 to 1; 0 where only meaning was asked.")
     matched_by: Literal["exact", "meaning", "words", "both", "uri", "isco"] = Field(
         description="What brought the concept up; a URI or an ISCO code is what was typed."

@@ -4,14 +4,16 @@
     jobsearch tune --steps 400 --train-table --table-rate 8 --validate-every 100
     python tests/benchmarks/languages.py --encoder use --encoder tuned-1
 
-Prints the MRR of each pair of languages with English, both ways, and of each language alone. No concept asked for was
-trained on by `jobsearch tune` with its own share of held-out concepts.
+Prints the MRR by meaning of each pair of languages with English, both ways, and of each language alone: by labels, which
+measures the encoder, and with descriptions, as searching does. No concept asked for was trained on by `jobsearch tune`
+with its own share of held-out concepts.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,8 +41,9 @@ def main() -> None:
     others = sorted(set(taxonomy.languages) - {"en"})
     suited = default_case(taxonomy.languages)
     encoders: list[Encoder] = [find_encoder(name, suited if name == BASE_NAME else None) for name in arguments.encoder]
-    print(f"| from, to | queries | {' | '.join(arguments.encoder)} |")
-    print("|" + "---|" * (2 + len(encoders)))
+    columns = [f"{name}{beside}" for beside in ("", ", described") for name in arguments.encoder]
+    print(f"| from, to | queries | {' | '.join(columns)} |")
+    print("|" + "---|" * (2 + len(columns)))
 
     def row(name: str, queries: int, found: Sequence[float]) -> None:
         print(f"| {name} | {queries:,} | {' | '.join(f'{value:.4f}' for value in found)} |", flush=True)
@@ -48,13 +51,18 @@ def main() -> None:
     def rows(sets: dict[str, RetrievalSet]) -> None:
         figures = []
         for name, asked in sets.items():
-            figures.append([evaluate_retrieval(encoder, asked).metrics["mrr"] for encoder in encoders])
+            both_ways = (replace(asked, about=()), asked)
+            figures.append(
+                [evaluate_retrieval(encoder, one).metrics["mrr"] for one in both_ways for encoder in encoders]
+            )
             row(name, len(asked), figures[-1])
         row(f"mean of {len(sets)}", sum(map(len, sets.values())), np.mean(figures, axis=0).tolist())
 
     pairs = [pair for other in others for pair in ((other, "en"), ("en", other))]
-    rows({f"{a} to {b}": held_out_cross_lingual(taxonomy, split, a, b, limit=LIMIT) for a, b in pairs})
-    rows({f"{one} alone": held_out(taxonomy, split, language=one, limit=LIMIT) for one in ("en", *others)})
+    across = {f"{a} to {b}": held_out_cross_lingual(taxonomy, split, a, b, limit=LIMIT, beside=True) for a, b in pairs}
+    rows(across)
+    alone = ("en", *others)
+    rows({f"{one} alone": held_out(taxonomy, split, language=one, limit=LIMIT, beside=True) for one in alone})
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@
 
 A variant is `default`, `tutorial`, or values of the default recipe to change. Each takes some minutes on two cores.
 --ablations leaves one ingredient of the default recipe out after the other; with --teacher (`jobsearch pairs
---teacher`) the recipe with one comes first. --encoder tunes nothing: it measures encoders at hand, by meaning and by
-as searching does.
+--teacher`) the recipe with one comes first. --encoder tunes nothing: it measures encoders at hand, by their cosines of
+labels, with descriptions, and as searching does. What is tuned is measured by cosines of labels.
 Training data: the taxonomy in use (`jobsearch esco use`), or --pairs. Titles are looked up among the official
 occupations under --shared, with all their labels. The gate's verdict is printed, and obeyed by nothing here.
 """
@@ -19,13 +19,14 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jobsearch.encoder.library import find_encoder, find_weights, open_encoder
 from jobsearch.encoder.protocol import Encoder
 from jobsearch.encoder.text import default_case
-from jobsearch.evaluation.retrieval import CONCEPT_MRR, evaluate_retrieval
+from jobsearch.evaluation.retrieval import CONCEPT_MRR, RetrievalSet, evaluate_retrieval
 from jobsearch.evaluation.retrieval_files import read_melo, read_titles
 from jobsearch.evaluation.sts import evaluate_sts
 from jobsearch.evaluation.sts_files import read_sts
@@ -67,8 +68,8 @@ def _value(kind: type, text: str) -> object:
     return float(text) if kind is type(None) else kind(text)
 
 
-def measures(shared: Path) -> Callable[[Encoder, Mode], Figures]:
-    """Return what measures an encoder on all sets."""
+def measures(shared: Path) -> Callable[..., Figures]:
+    """Return what measures an encoder on all sets: by a mode, and by labels only or not."""
     sts = {language: read_sts(shared / "stsb" / f"stsb-{language}-dev.csv") for language in ("en", "de", "fr")}
     official, _ = read_bundle(shared / "esco-1.2-en")
     sets = {
@@ -77,12 +78,16 @@ def measures(shared: Path) -> Callable[[Encoder, Mode], Figures]:
     }
     titles = read_titles(shared / "retrieval" / "jobbert-val" / "titles.csv", official, alternatives=True)
 
-    def measure(encoder: Encoder, mode: Mode) -> Figures:
+    def measure(encoder: Encoder, mode: Mode = "meaning", labels_only: bool = True) -> Figures:
+        def ranked(one: RetrievalSet) -> Mapping[str, float]:
+            asked = replace(one, about=(), priors=None) if labels_only else one
+            return evaluate_retrieval(encoder, asked, mode=mode).metrics
+
         found = {f"STS {name}": float(evaluate_sts(encoder, pairs).metrics["pearson"]) for name, pairs in sts.items()}
-        melo = {name: evaluate_retrieval(encoder, one, mode=mode).metrics for name, one in sets.items()}
+        melo = {name: ranked(one) for name, one in sets.items()}
         found |= {name: one["mrr"] for name, one in melo.items()}
         found |= {f"{name}, concepts": one[CONCEPT_MRR] for name, one in melo.items()}
-        metrics = evaluate_retrieval(encoder, titles, mode=mode).metrics
+        metrics = ranked(titles)
         return found | {"titles": metrics["mrr"], "R@5": metrics["recall@5"], "R@10": metrics["recall@10"]}
 
     return measure
@@ -105,12 +110,13 @@ def main() -> None:
     if arguments.encoder:
         for number, name in enumerate(arguments.encoder):
             encoder = find_encoder(name)
-            print_row((name, measure(encoder, "meaning"), ""), header=not number)
-            print_row((f"{name}, as searching does", measure(encoder, "both"), ""))
+            print_row((name, measure(encoder), ""), header=not number)
+            print_row((f"{name}, by meaning as searching does", measure(encoder, labels_only=False), ""))
+            print_row((f"{name}, as searching does", measure(encoder, "both", labels_only=False), ""))
         return
     general = general_check(arguments.shared / "stsb" / "stsb-en-dev.csv")
     case = default_case(find_taxonomy().languages)
-    rows = [("base", measure(find_encoder("use", case), "meaning"), "")]
+    rows = [("base", measure(find_encoder("use", case)), "")]
     print_row(rows[0], header=True)
     variants = [*arguments.variant, *(ABLATIONS if arguments.ablations else ())] or ["default"]
     for variant in [*([TAUGHT] if arguments.teacher else ()), *variants]:
@@ -136,7 +142,7 @@ def main() -> None:
             gate, share = tuned.gate, tuned.record["share"]
             note = f"held-out {gate.mrr_base:.3f} to {gate.mrr_tuned:.3f}, {gate.verdict}, share {share:g}"
             note += f", {seconds:.0f} s"
-            print_row((variant, measure(open_encoder(tuned.directory), "meaning"), note))
+            print_row((variant, measure(open_encoder(tuned.directory)), note))
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
 
 
