@@ -32,7 +32,7 @@ class Filter:
         allowed: whole URIs; leaves these concepts. Unknown ones are passed over: a caller's list may be newer than an
             index. The short ones of tables are refused, so that no list does nothing.
         excluded: whole URIs; leaves these concepts out.
-        min_score: -1 to 1; leaves hits with this `score` or a higher one (by meaning a cosine, or 1 for what was typed).
+        min_score: -1 to 1; leaves hits with this `score` or a higher one (by meaning a cosine, or 1).
 
     Raises:
         QueryError: a value cannot be one.

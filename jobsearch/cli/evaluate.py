@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -359,7 +358,7 @@ def _retrieval_sets(
         for place in places
     ]
     if not beside:
-        sets = [[replace(one, about=(), priors=None) for one in own] for own in sets]
+        sets = [[one.labels_only() for one in own] for own in sets]
     return sets, taxonomy.languages
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -98,6 +98,10 @@ class RetrievalSet:
     def __len__(self) -> int:
         """Number of queries."""
         return len(self.queries)
+
+    def labels_only(self) -> RetrievalSet:
+        """Return the set without what it tells of concepts beside labels: by meaning, that measures the encoder."""
+        return replace(self, about=(), priors=None)
 
     @property
     def concepts(self) -> int:

@@ -112,7 +112,7 @@ def read_sets(paths: Iterable[Path], taxonomy: Callable[[], Taxonomy]) -> list[S
         if path.is_dir():
             found.append(read_melo(path))
         elif not is_archive(path) and path.is_file() and _of_titles(path):
-            found.append(read_titles(path, taxonomy()))
+            found.append(read_titles(path, taxonomy()).labels_only())
         else:
             found.append(read_sts(path))
     return found

@@ -47,7 +47,9 @@ def main() -> None:
     pairs = [read_sts(data / "stsb" / f"stsb-{language}-dev.csv") for language in STS_LANGUAGES]
     melo = [read_melo(data / "retrieval" / name) for name in MELO_SETS]
     occupations, _ = read_bundle(data / "esco-1.2-en")
-    titles = thinned(read_titles(data / "retrieval" / "jobbert-val" / "titles.csv", occupations, alternatives=True))
+    titles = thinned(
+        read_titles(data / "retrieval" / "jobbert-val" / "titles.csv", occupations, alternatives=True)
+    ).labels_only()
     weights = packaged_weights("keep")
 
     rows: list[Row] = []

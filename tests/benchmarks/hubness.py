@@ -76,7 +76,7 @@ def sets(shared: Path) -> dict[str, RetrievalSet]:
         "MELO de": read_melo(shared / "retrieval" / "melo-deu_q_de_c_de", official),
         "titles": replace(titles, queries=titles.queries[::3], relevant=titles.relevant[::3]),
     }
-    bare = {f"{name}, labels only": replace(one, about=(), priors=None) for name, one in described.items()}
+    bare = {f"{name}, labels only": one.labels_only() for name, one in described.items()}
     taxonomy = find_taxonomy()
     split = split_concepts(taxonomy)
     alone = {f"held-out, {one}": held_out(taxonomy, split, language=one, limit=600) for one in taxonomy.languages}

@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from jobsearch.encoder.library import find_encoder, find_weights, open_encoder
@@ -80,8 +79,7 @@ def measures(shared: Path) -> Callable[..., Figures]:
 
     def measure(encoder: Encoder, mode: Mode = "meaning", labels_only: bool = True) -> Figures:
         def ranked(one: RetrievalSet) -> Mapping[str, float]:
-            asked = replace(one, about=(), priors=None) if labels_only else one
-            return evaluate_retrieval(encoder, asked, mode=mode).metrics
+            return evaluate_retrieval(encoder, one.labels_only() if labels_only else one, mode=mode).metrics
 
         found = {f"STS {name}": float(evaluate_sts(encoder, pairs).metrics["pearson"]) for name, pairs in sts.items()}
         melo = {name: ranked(one) for name, one in sets.items()}
