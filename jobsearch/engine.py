@@ -102,8 +102,8 @@ class JobSearch:
             k: hits wanted, 1 to the number of concepts of that kind.
             kind: `"occupation"`, `"skill"` or `"all"`.
             where: what else each hit must fulfil.
-            mode: `"both"`: by meaning and by words together, by descriptions, by how many job titles mean what, and
-                less what is near everything, which finds most; `"meaning"` or `"words"` of labels alone. By words alone
+            mode: `"both"`: by meaning and by words together, by how many job titles mean what, and less what is near
+                everything, which finds most; `"meaning"`: of labels and descriptions; `"words"`: of labels, by which
                 only what shares letters with the query is found.
 
         Returns:
@@ -197,7 +197,7 @@ class JobSearch:
         >>> [r.kind for r in JobSearch.open("esco-en").recommend_skills("data scientist", k=2)]
         ['skill', 'skill']
 
-        What ESCO says the nearest occupations need comes first; skills near the title by their labels complete it.
+        What ESCO says the nearest occupations need comes first; skills near the title by meaning complete it.
 
         Args:
             title: a job title, or the URI of an occupation.

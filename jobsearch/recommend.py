@@ -21,7 +21,7 @@ from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import EVERYTHING, Filter
 from jobsearch.hits import Recommendation
-from jobsearch.searcher import Searcher
+from jobsearch.searcher import Searcher, clean_query
 from jobsearch.taxonomy.model import Kind
 
 # Occupations that a title is matched with, and how fast their weight falls with the cosine.
@@ -54,7 +54,7 @@ def recommend_skills(searcher: Searcher, title: str, k: int, where: Filter) -> l
     )
     vector = searcher.embed([text])
     related: _Related = defaultdict(dict)
-    matches = _matches(searcher, vector, "occupation", _OCCUPATIONS, _OCCUPATION_TEMPERATURE)
+    matches = _matches(searcher, text, vector, "occupation", _OCCUPATIONS, _OCCUPATION_TEMPERATURE)
     if number is not None:
         matches[number] = 1.0
     total = sum(matches.values())
@@ -74,8 +74,8 @@ def recommend_titles(searcher: Searcher, skills: Sequence[str], k: int, where: F
     named = [_named(searcher, skill, "skill", another) for skill in skills]
     vectors = searcher.embed([text for _, text in named])
     found = []
-    for (number, _), vector in zip(named, vectors, strict=True):
-        matches = _matches(searcher, vector[None], "skill", _SKILLS, _SKILL_TEMPERATURE)
+    for (number, text), vector in zip(named, vectors, strict=True):
+        matches = _matches(searcher, text, vector[None], "skill", _SKILLS, _SKILL_TEMPERATURE)
         found.append(matches if number is None else {**matches, number: 1.0})
     rarities = [_rarity(searcher, matches) for matches in found]
     related: _Related = defaultdict(dict)
@@ -113,13 +113,15 @@ def _named(searcher: Searcher, asked: Any, kind: Kind, another: str) -> tuple[in
     return number, labels.texts[labels.rows_of(number)[0]]
 
 
-def _matches(searcher: Searcher, vector: Embeddings, kind: Kind, most: int, temperature: float) -> dict[int, float]:
-    """Return the concepts nearest to a vector (1, dim), each with a weight: 1 for a cosine of 1, falling with it."""
+def _matches(
+    searcher: Searcher, text: str, vector: Embeddings, kind: Kind, most: int, temperature: float
+) -> dict[int, float]:
+    """Return the concepts nearest to a text and its vector (1, dim), each with a weight: 1 for its own, falling."""
     labels = searcher.opened.labels
     most = min(most, labels.concepts(kind))
     if not most:
         return {}
-    found = searcher.nearest(vector, most, kind, EVERYTHING)[0]
+    found = searcher.nearest(vector, most, kind, EVERYTHING, [clean_query(text)])[0]
     return {int(labels.concept_of[row]): math.exp((min(score, 1.0) - 1) / temperature) for score, row in found}
 
 

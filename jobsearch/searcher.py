@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -77,8 +77,8 @@ class Searcher:
         wide = looked_at(k, kind, labels.concepts(kind))
         vectors, exact = opened.encoder.encode(typed), labels.spelled.find(typed)
         every = nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where), typed=typed)
+        cosines = self._cosines_of(exact, every, vectors)
         for query, found in enumerate(every):
-            same = set(exact.get(query, ()))
             rows = [row for _, row in found]
             kinds = labels.kinds(labels.concept_of[rows])
             counted = evidence(np.array([score for score, _ in found]), kinds, labels.preferred[rows])
@@ -87,11 +87,23 @@ class Searcher:
             sure = confidences(counted, kinds, "meaning", unseen).tolist()
             near = [(score, row, own) for (score, row), own in zip(found, sure, strict=True) if score >= where.least]
             yield [
-                Fused(1.0, row, float(opened.vectors.embeddings[[row]][0] @ vectors[query]), 0.0, "exact", own)
-                if row in same
+                Fused(score, row, cosines[query, row], 0.0, "exact", own)
+                if (query, row) in cosines
                 else Fused(score, row, score, 0.0, "meaning", own)
                 for score, row, own in near[:k]
             ]
+
+    def _cosines_of(
+        self, exact: Mapping[int, npt.NDArray[np.int64]], found: Sequence[Sequence[Found]], vectors: Embeddings
+    ) -> dict[tuple[int, int], float]:
+        """Return the cosine of each query with what was found as what was typed, by query and row: read all at once."""
+        pairs = [(query, row) for query, rows in exact.items() for _, row in found[query] if row in rows]
+        if not pairs:
+            return {}
+        rows, place = np.unique([row for _, row in pairs], return_inverse=True)
+        own = self.opened.vectors.embeddings[rows][place]
+        cosines = np.einsum("ij,ij->i", own, vectors[[query for query, _ in pairs]])
+        return dict(zip(pairs, cosines.tolist(), strict=True))
 
     def _fused(
         self, typed: Sequence[str], k: int, kind: Kind | None, where: Filter, mode: Mode
@@ -134,10 +146,12 @@ class Searcher:
         mean = vectors.embeddings[among].mean(axis=0, keepdims=True)
         return nearest_concepts(vectors, self.opened.labels, mean / np.linalg.norm(mean), k, rows, least)[0]
 
-    def nearest(self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter) -> list[list[Found]]:
-        """Find the k concepts nearest to each vector, as (cosine, row of the label)."""
+    def nearest(
+        self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter, typed: Sequence[str] | None = None
+    ) -> list[list[Found]]:
+        """Find the k concepts nearest to each vector, as (score, row of the label); labels that are `typed` first."""
         rows = self.rows(kind, where)
-        return nearest_concepts(self.opened.vectors, self.opened.labels, vectors, k, rows, where.least)
+        return nearest_concepts(self.opened.vectors, self.opened.labels, vectors, k, rows, where.least, typed)
 
     def hits(self, entries: Iterable[Found]) -> list[Hit]:
         """Turn (cosine, row), found for no query, into hits, ranked in the order given."""

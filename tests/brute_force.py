@@ -19,7 +19,7 @@ from jobsearch.filters import Filter
 from jobsearch.hits import Hit, KindFilter
 from jobsearch.hubness import hubness
 from jobsearch.index import reader
-from jobsearch.index.about import ABOUT, About
+from jobsearch.index.about import SENTENCE, About
 from jobsearch.index.coded import CodedTitles
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import Manifest
@@ -121,7 +121,7 @@ def version_of(
     table = LabelTable(columns)
     columns["label_hubness"] = hubness(alone, table.concept_of, table.preferred, table.groups)
     labels = LabelTable(columns)
-    about = About(About.build(sentences_about(taxonomy), labels, encoder))
+    about = About(About.build(sentences_about(taxonomy), labels, encoder.encode))
     embeddings = about.describe(alone, labels.concept_of)
     vectors = Vectors.build(embeddings, find_type(index_type, *embeddings.shape)).with_settings(search or {})
     return IndexVersion("t", "0001", manifest_of(encoder.dim, search), vectors, labels, encoder, words, about)
@@ -130,7 +130,7 @@ def version_of(
 def table_of(labels: Sequence[str], encoder: Encoder) -> tuple[LabelTable, About]:
     """Return a table of concepts of one label each, in this order, and that nothing is said about them."""
     table = LabelTable(pack_labels(Taxonomy.of(SOURCE, [skill(f"{n:05d}", label) for n, label in enumerate(labels)])))
-    return table, About(About.build({}, table, encoder))
+    return table, About(About.build({}, table, encoder.encode))
 
 
 class ByMeaning(JobSearch):
@@ -166,11 +166,13 @@ def engine_of(
 def by_vector(vectors: Mapping[str, Sequence[float]]) -> Wrapped:
     """Return an encoder that knows these texts, with these vectors, which it makes unit ones."""
 
+    dim = len(next(iter(vectors.values())))
+
     def encode(texts: Sequence[str]) -> Embeddings:
-        found = np.array([vectors[text] for text in texts], np.float64)
+        found = np.array([vectors[text] for text in texts], np.float64).reshape(len(texts), dim)
         return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
-    return Wrapped(HashEncoder(dim=len(next(iter(vectors.values())))), encode=encode)
+    return Wrapped(HashEncoder(dim=dim), encode=encode)
 
 
 @contextlib.contextmanager
@@ -209,7 +211,7 @@ class BruteForce:
                 told.setdefault(concept.uri, concept.description.split(". ")[0] + ".")
         rows = [row for row, (concept, _, _) in enumerate(self.rows) if concept.uri in told]
         if rows:
-            vectors[rows] += ABOUT * encoder.encode([told[self.rows[row][0].uri] for row in rows])
+            vectors[rows] += SENTENCE * encoder.encode([told[self.rows[row][0].uri] for row in rows])
         self.vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         self._scores: dict[str, list[float]] = {}
 

@@ -165,7 +165,7 @@ def sts(
 @click.option(
     "--labels-only",
     is_flag=True,
-    help="Pass over descriptions and over how many job titles mean each occupation; by meaning: the encoder alone.",
+    help="Pass over descriptions and over how many job titles mean each occupation; by meaning: by cosines alone.",
 )
 @encoder_options
 def retrieval(
@@ -207,7 +207,10 @@ def retrieval(
         )
         encoders = _find(names, case, languages)
         results = [
-            [[evaluate_retrieval(encoder, one, progress, mode) for encoder in encoders] for one in ways]
+            [
+                [evaluate_retrieval(encoder, one, progress, mode, not labels_only) for encoder in encoders]
+                for one in ways
+            ]
             for ways in sets
         ]
     _remember(result for ways in results for group in ways for result in group)

@@ -62,10 +62,10 @@ def match(
 
     FILE ends in .csv, .parquet, .jsonl or .ndjson, or is `-` for a CSV on stdin, answered on stdout. Each row is
     written in its order, with match_uri, match_label, match_matched_label, match_kind, match_score (a cosine of four
-    decimals), where the index knows it match_isco_group, match_confidence (0 to 1: that this is the concept meant) and
-    match_good_match (false: just the nearest there is; --min-score 0.6 leaves these out); -k above 1 adds match_rank
-    and writes a row a hit. A row without a title, or without a hit, gets empty cells. All is as `search --mode meaning`
-    says it.
+    decimals, or 1 for what is a label), where the index knows it match_isco_group, match_confidence (0 to 1: that this
+    is the concept meant) and match_good_match (false: just the nearest there is; --min-score 0.60 leaves these out);
+    -k above 1 adds match_rank and writes a row a hit. A row without a title, or without a hit, gets empty cells. All is
+    as `search --mode meaning` says it.
 
     A run that was interrupted goes on where it stopped when it is started again; its work is in OUT.partial till then.
     Ctrl-C says how much that is.

@@ -19,7 +19,7 @@ from jobsearch.evaluation.metrics import Floats, Ints, Judged, judge, ndcg_at, r
 from jobsearch.evaluation.records import EncoderId, Task, base_record
 from jobsearch.evaluation.statistics import Interval, Paired, mean_intervals, paired_means
 from jobsearch.hubness import hubness
-from jobsearch.index.about import described as describe
+from jobsearch.index.about import described
 from jobsearch.lexical.fusion import Mode
 from jobsearch.progress import Progress, silent
 
@@ -32,6 +32,8 @@ NDCG_CUT = 10
 CONCEPT_MRR = "concept_mrr"
 # Scores that are held at once: 32 MB, and up to three times that while they are folded and sorted.
 _MOST_SCORES = 8_000_000
+# Labels whose descriptions are put into their vectors at once.
+_SLICE = 4096
 
 Indices = npt.NDArray[np.int64]
 Priors = npt.NDArray[np.float32]
@@ -187,7 +189,11 @@ class RetrievalResult:
 
 
 def evaluate_retrieval(
-    encoder: Encoder, retrieval: RetrievalSet, progress: Progress = silent, mode: Mode = "meaning"
+    encoder: Encoder,
+    retrieval: RetrievalSet,
+    progress: Progress = silent,
+    mode: Mode = "meaning",
+    typed_first: bool = False,
 ) -> RetrievalResult:
     """Rank all concepts for each query and see where the right ones stand.
 
@@ -198,8 +204,9 @@ def evaluate_retrieval(
         encoder: any encoder.
         retrieval: queries, labels and what is right.
         progress: called with ("encoding labels" | "encoding queries" | "ranking", done, in all).
-        mode: as searching does by this mode. By `meaning`, where the set tells nothing of its concepts, that measures
-            the encoder.
+        mode: `meaning`: by cosine, which measures the encoder where the set tells nothing about concepts; `both` or
+            `words`: by the rule that searching uses.
+        typed_first: by meaning, too, a label that is what was typed comes first, as in searching.
 
     Raises:
         EvaluationError: an embedding is not finite.
@@ -210,10 +217,10 @@ def evaluate_retrieval(
     # Of labels that stand alone nobody knows which of those near them mean something else.
     if mode == "both" and concept_of is not None:
         crowd = _hubness(labels, rows, concept_of, retrieval.language_of)
-    described = mode != "words" and concept_of is not None and any(retrieval.about)
-    if described and concept_of is not None:
-        labels = _describe(encoder, retrieval.about, labels[rows], concept_of, progress)
-        rows = np.arange(len(labels))
+    told = mode != "words" and concept_of is not None and any(retrieval.about)
+    if told and concept_of is not None:
+        labels, rows = labels[rows], np.arange(len(rows))
+        _describe(encoder, retrieval.about, labels, concept_of, progress)
     if mode != "meaning":
         by_concept = retrieval.concept_of is not None
         fused = FusedScores(retrieval.corpus, concept_of, by_concept, mode, retrieval.priors, crowd)
@@ -221,7 +228,7 @@ def evaluate_retrieval(
     queries = embed(encoder, asked, "encoding queries", progress)
     at_once = max(1, _MOST_SCORES // len(retrieval.corpus))
     siblings = _Siblings.of(retrieval)
-    spelled = _spelled(retrieval) if described else {}
+    spelled = _spelled(retrieval) if typed_first else {}
     parts, of_concepts = [], []
     for start in range(0, len(retrieval), at_once):
         progress("ranking", start, len(retrieval))
@@ -239,7 +246,7 @@ def evaluate_retrieval(
             of_concepts.append(siblings.judge(scores, retrieval.relevant[start:stop]))
     progress("ranking", len(retrieval), len(retrieval))
     return RetrievalResult(
-        set_name=f"{retrieval.name}{_how(mode, described, retrieval.priors is not None)}",
+        set_name=f"{retrieval.name}{_how(mode, told, retrieval.priors is not None)}",
         encoder=EncoderId.of(encoder),
         judged=Judged.together(parts),
         labels=len(retrieval.corpus),
@@ -279,15 +286,16 @@ def _how(mode: Mode, described: bool, priors: bool) -> str:
 
 def _describe(
     encoder: Encoder, about: Sequence[str], labels: Embeddings, concept_of: Indices, progress: Progress
-) -> Embeddings:
-    """Return the vectors of labels as an index has them, those of what concepts are about in them."""
+) -> None:
+    """Make the vectors of labels what an index has: with what their concepts are about in them."""
     told = np.array([number for number, text in enumerate(about) if text], np.int64)
     sentences = embed(encoder, [about[number] for number in told], "encoding descriptions", progress)
     place = np.full(len(about), -1, np.int64)
     place[told] = np.arange(len(told))
-    own = place[concept_of]
-    labels[own >= 0] = describe(labels[own >= 0], sentences[own[own >= 0]])
-    return labels
+    rows = np.flatnonzero(place[concept_of] >= 0)
+    for start in range(0, len(rows), _SLICE):
+        part = rows[start : start + _SLICE]
+        labels[part] = described(labels[part], sentences[place[concept_of[part]]])
 
 
 def _spelled(retrieval: RetrievalSet) -> dict[str, list[int]]:

@@ -1,13 +1,13 @@
 """What concepts are about: a label stands in the index together with a sentence about its concept.
 
-A label's vector there is that of `label + ABOUT * sentence`, both unit vectors, made a unit vector again; where the
+A label's vector there is that of `label + SENTENCE * sentence`, both unit vectors, made a unit vector again; where the
 concept has no description it is the label's own. So whatever searches these vectors, FAISS, Milvus or a scan, and by
 whatever mode, finds what is nearer for what its description says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.encoder.protocol import Embeddings, Encoder
+from jobsearch.encoder.protocol import Embeddings
 from jobsearch.encoder.tensorfile import read_tensors
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.strings import Strings
-from jobsearch.progress import Progress, silent
 
 # What the sentence about a concept weighs beside a label; chosen on validation data (`tests/benchmarks/README.md`).
-ABOUT = 0.7
-# Sentences embedded at once.
-_SLICE = 4096
+# Another value makes other vectors, so it needs another `manifest.FORMAT_VERSION`.
+SENTENCE = 0.7
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
@@ -36,7 +34,7 @@ def described(labels: Embeddings, sentences: Embeddings) -> Embeddings:
         labels: float32 (n, dim), unit rows.
         sentences: the same of each label's sentence.
     """
-    together: Embeddings = labels + np.float32(ABOUT) * sentences
+    together: Embeddings = labels + np.float32(SENTENCE) * sentences
     together /= np.linalg.norm(together, axis=1, keepdims=True)
     return together
 
@@ -45,8 +43,8 @@ def undescribed(vectors: Embeddings, sentences: Embeddings) -> Embeddings:
     """Return the vectors of labels that `described` made these of, but for float32 rounding."""
     cosines = np.einsum("ij,ij->i", vectors, sentences)
     # How long the sum was: the one length at which the rest, without the sentence, is a unit vector.
-    lengths = ABOUT * cosines + np.sqrt(1 - ABOUT**2 * (1 - cosines**2))
-    alone: Embeddings = lengths[:, None].astype(np.float32) * vectors - np.float32(ABOUT) * sentences
+    lengths = SENTENCE * cosines + np.sqrt(1 - SENTENCE**2 * (1 - cosines**2))
+    alone: Embeddings = lengths[:, None].astype(np.float32) * vectors - np.float32(SENTENCE) * sentences
     return alone
 
 
@@ -81,18 +79,14 @@ class About:
     def build(
         sentences: Mapping[str, str],
         labels: LabelTable,
-        encoder: Encoder,
-        known: Mapping[str, Floats] | None = None,
-        progress: Progress = silent,
+        encode: Callable[[Sequence[str]], Embeddings],
     ) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays.
 
         Args:
             sentences: by URI of the concept.
             labels: the label table.
-            encoder: makes the vectors.
-            known: vectors of sentences that need not be embedded again.
-            progress: told of sentences embedded.
+            encode: returns the vectors of texts, float32 (n, dim), also of none.
         """
         told = [(number, sentences[uri]) for number, uri in enumerate(labels.uris) if uri in sentences]
         texts = [text for _, text in told]
@@ -101,7 +95,7 @@ class About:
             "concept": np.array([number for number, _ in told], np.int32),
             "text_data": data,
             "text_offsets": offsets,
-            "vectors": _embed(texts, encoder, known or {}, progress),
+            "vectors": encode(texts),
         }
 
     def __len__(self) -> int:
@@ -123,7 +117,9 @@ class About:
         """Return the vectors of labels of these concepts without what `describe` gave them."""
         return self._turned(vectors, concepts, undescribed)
 
-    def _turned(self, vectors: Embeddings, concepts: npt.NDArray[Any], turn: Any) -> Embeddings:
+    def _turned(
+        self, vectors: Embeddings, concepts: npt.NDArray[Any], turn: Callable[[Embeddings, Embeddings], Embeddings]
+    ) -> Embeddings:
         place = self.places(concepts)
         told = np.flatnonzero(place >= 0)
         if not len(told):
@@ -155,17 +151,3 @@ class LabelsAlone:
         """Return rows by their numbers; float32 (n, dim)."""
         vectors = np.asarray(self._vectors[rows], np.float32)
         return self._about.labels_alone(vectors, self._concept_of[rows])
-
-
-def _embed(texts: Sequence[str], encoder: Encoder, known: Mapping[str, Floats], progress: Progress) -> Embeddings:
-    missing = sorted({text for text in texts if text not in known}, key=lambda text: (len(text), text))
-    made = dict(known)
-    for start in range(0, len(missing), _SLICE):
-        progress("embedding descriptions", start, len(missing))
-        part = missing[start : start + _SLICE]
-        made.update(zip(part, encoder.encode(part), strict=True))
-    if missing:
-        progress("embedding descriptions", len(missing), len(missing))
-    if not texts:
-        return np.empty((0, encoder.dim), np.float32)
-    return np.stack([made[text] for text in texts])

@@ -25,7 +25,7 @@ from jobsearch.index.about import About, LabelsAlone
 from jobsearch.index.check import check_version
 from jobsearch.index.coded import CodedTitles
 from jobsearch.index.edits import Edit, apply_edits, read_edits, unpack_taxonomy, write_edits
-from jobsearch.index.embedding import embed_labels, forget_unfinished, known_sentences
+from jobsearch.index.embedding import embed_labels, embed_sentences, forget_unfinished
 from jobsearch.index.gate import Gate, check_gate
 from jobsearch.index.labels import LabelTable, pack_labels
 from jobsearch.index.manifest import (
@@ -88,8 +88,9 @@ def build_index(
 ) -> IndexVersion:
     """Embed a taxonomy's labels, write them as a new version of an index, check it and publish it.
 
-    Labels that a version of this index, or an interrupted build of it, has by the same encoder are not embedded
-    again. Until the last moment the old version stays current; on any error, Ctrl-C included, nothing changes.
+    Labels that a version of this index, or an interrupted build of it, has by the same encoder and with the same
+    description are not embedded again. Until the last moment the old version stays current; on any error, Ctrl-C
+    included, nothing changes.
 
     Args:
         taxonomy: what to index; one row a label.
@@ -304,9 +305,8 @@ def _write(
     labels = [label for _, label, _ in taxonomy.labels()]
     kind = find_type(index_type, len(labels), encoder.dim)
     columns, sentences = pack_labels(taxonomy, titles), sentences_about(taxonomy)
-    known = known_sentences(directory, encoder) if sentences else {}
     table = LabelTable(columns)
-    told = About.build(sentences, table, encoder, known, progress)
+    told = About.build(sentences, table, lambda texts: embed_sentences(texts, encoder, directory, progress))
     about = About(told)
     embeddings = embed_labels(table, about, encoder, directory, progress, np.float16 if kind.half else np.float32)
     progress("building index", 0, 0)

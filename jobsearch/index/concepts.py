@@ -17,9 +17,9 @@ from jobsearch.index.recall import FETCH, TIE
 from jobsearch.index.rows import Rows
 from jobsearch.index.vectors import RowNumbers, RowVectors, Scores
 
-# A concept by its best label: (cosine, row of the label).
+# A concept by its best label: (score, row of the label).
 Found = tuple[float, int]
-Cosines = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 _LEAST_FETCHED = 32
 # Queries that are folded sooner one by one than all at once.
 _FEW = 4
@@ -64,7 +64,7 @@ def nearest_rows(
     rows: Rows,
     min_score: float = -2.0,
     typed: Sequence[str] | None = None,
-) -> tuple[Cosines, RowNumbers]:
+) -> tuple[Floats, RowNumbers]:
     """Find the k nearest concepts of each query (see `nearest_concepts`), as arrays.
 
     Returns:
@@ -100,7 +100,7 @@ def nearest_rows(
     return found_scores, found_rows
 
 
-def _put_first(labels: LabelTable, spelled: RowNumbers, scores: Cosines, rows: RowNumbers) -> None:
+def _put_first(labels: LabelTable, spelled: RowNumbers, scores: Floats, rows: RowNumbers) -> None:
     """Move the concepts of rows that are what was typed to the front, in place, with a score of 1."""
     best: dict[int, int] = {}
     for row in sorted(spelled.tolist(), key=lambda row: _order(labels, row)):
@@ -118,7 +118,7 @@ def fetch(vectors: RowVectors, queries: Embeddings, count: int, rows: Rows) -> t
     return vectors.nearest(queries, count, rows)
 
 
-def _best(labels: LabelTable, scores: Cosines, numbers: RowNumbers, k: int, rows: Rows) -> tuple[Cosines, RowNumbers]:
+def _best(labels: LabelTable, scores: Floats, numbers: RowNumbers, k: int, rows: Rows) -> tuple[Floats, RowNumbers]:
     """Fold labels into the k best concepts of each query: at once where no scores tie, one by one where some do.
 
     Args:
@@ -144,7 +144,7 @@ def _best(labels: LabelTable, scores: Cosines, numbers: RowNumbers, k: int, rows
 
 
 def _clear(
-    labels: LabelTable, scores: Cosines, numbers: RowNumbers, k: int, kept: npt.NDArray[np.bool_]
+    labels: LabelTable, scores: Floats, numbers: RowNumbers, k: int, kept: npt.NDArray[np.bool_]
 ) -> tuple[RowNumbers, npt.NDArray[np.bool_]]:
     """Find the place of each of the k best concepts' first label, and tell for which queries these are the answer.
 

@@ -1,20 +1,21 @@
 """Embedding labels, each text at most once: what an earlier version or an interrupted build has is taken from there.
 
-The texts, a label's and the sentence's about its concept, and the encoder's fingerprint are the key, so nothing can be
-taken that another encoder made: equal width proves nothing.
+A label, the sentence about its concept and the encoder's fingerprint are the key, so nothing can be taken that another
+encoder made: equal width proves nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from jobsearch.encoder.protocol import Encoder
+from jobsearch.encoder.protocol import Embeddings, Encoder
 from jobsearch.encoder.tensorfile import read_tensors, write_tensors
 from jobsearch.errors import IndexingError
 from jobsearch.files import storage_errors
@@ -63,19 +64,19 @@ def embed_labels(
     Raises:
         StorageError: the disk is full, read-only or not ours.
     """
-    texts = _texts(labels, about)
+    keys = _keys(labels, about)
     # Sorted, so that labels with common words are embedded together, which shares work in the lean runtime.
-    distinct = sorted(set(texts))
-    position = {text: number for number, text in enumerate(distinct)}
-    place = np.fromiter((position[text] for text in texts), np.int64, len(labels))
+    distinct = sorted(set(keys))
+    position = {key: number for number, key in enumerate(distinct)}
+    place = np.fromiter((position[key] for key in keys), np.int64, len(labels))
     row = np.unique(place, return_index=True)[1]  # the first of each
     missing = np.ones(len(distinct), np.bool_)
     with storage_errors(directory.path):
         vectors = _room((len(labels), encoder.dim), dtype, directory)
-        for known_texts, known in _known(directory, encoder):
+        for known_keys, known in _known(directory, encoder):
             if _coarser(known.dtype, dtype):
                 continue
-            numbers = np.fromiter((position.get(text, -1) for text in known_texts), np.int64, len(known_texts))
+            numbers = np.fromiter((position.get(key, -1) for key in known_keys), np.int64, len(known_keys))
             taken = np.flatnonzero(numbers >= 0)
             for start in range(0, len(taken), _SLICE):
                 part = taken[start : start + _SLICE]
@@ -83,7 +84,7 @@ def embed_labels(
             missing[numbers[taken]] = False
             if not missing.any():
                 break
-        _embed_missing(texts, row[missing], vectors, labels, about, encoder, _Unfinished(directory, encoder), progress)
+        _embed_missing(keys, row[missing], vectors, labels, about, encoder, _Unfinished(directory, encoder), progress)
         again = np.flatnonzero(row[place] != np.arange(len(labels)))
         for start in range(0, len(again), _SLICE):
             part = again[start : start + _SLICE]
@@ -91,12 +92,16 @@ def embed_labels(
     return vectors
 
 
-def _texts(labels: LabelTable, about: About) -> list[str]:
-    """Return what each label's vector is made of: the label and, behind a line's end, the sentence if there is one."""
-    sentences = about.by_concept
-    if not sentences:
+def _keys(labels: LabelTable, about: About) -> list[str]:
+    """Return a key of what each label's vector is made of: the label and, where there is one, a digest of the sentence.
+
+    Labels have no line's end, so no key can be another's.
+    """
+    import xxhash
+
+    if not len(about):
         return list(labels.texts)
-    after = {concept: f"\n{sentence}" for concept, sentence in sentences.items()}
+    after = {number: f"\n{xxhash.xxh3_128_hexdigest(text.encode())}" for number, text in about.by_concept.items()}
     concepts = labels.concept_of.tolist()
     return [label + after.get(concept, "") for label, concept in zip(labels.texts, concepts, strict=True)]
 
@@ -121,7 +126,7 @@ def forget_unfinished(directory: IndexDirectory) -> None:
 
 
 def _embed_missing(
-    texts: Sequence[str],
+    keys: Sequence[str],
     rows: Numbers,
     vectors: Stored,
     labels: LabelTable,
@@ -130,7 +135,7 @@ def _embed_missing(
     unfinished: _Unfinished,
     progress: Progress,
 ) -> None:
-    """Embed some rows and put their vectors there; `texts` is what all rows' vectors are made of."""
+    """Embed some rows and put their vectors there; `keys` are those of all rows."""
     progress("embedding labels", 0, len(rows))
     kept = 0
     for number, start in enumerate(range(0, len(rows), _SLICE), start=1):
@@ -139,22 +144,59 @@ def _embed_missing(
         alone = encoder.encode([labels.texts[row] for row in part.tolist()])
         vectors[part] = about.describe(alone, labels.concept_of[part])
         if number % _SLICES_KEPT == 0 and done < len(rows):
-            unfinished.keep([texts[row] for row in rows[kept:done].tolist()], vectors[rows[kept:done]])
+            unfinished.keep([keys[row] for row in rows[kept:done].tolist()], vectors[rows[kept:done]])
             kept = done
         progress("embedding labels", done, len(rows))
 
 
 def _known(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[Sequence[str], Array | Halves]]:
-    """Yield texts and their vectors by this encoder: of the newest version first, then of interrupted builds."""
+    """Yield keys and their vectors by this encoder: of the newest version first, then of interrupted builds."""
     for labels, vectors, about in _versions(directory, encoder):
-        yield _texts(labels, about), vectors.embeddings
+        yield _keys(labels, about), vectors.embeddings
     yield from _Unfinished(directory, encoder).parts()
 
 
-def known_sentences(directory: IndexDirectory, encoder: Encoder) -> dict[str, Array]:
-    """Return the vectors of sentences about concepts that the newest whole version by this encoder has, by sentence."""
-    about = next((about for _, _, about in _versions(directory, encoder)), None)
-    return {} if about is None else dict(zip(about.texts, about.vectors, strict=True))
+def embed_sentences(
+    sentences: Sequence[str], encoder: Encoder, directory: IndexDirectory, progress: Progress
+) -> Embeddings:
+    """Return one vector a sentence about a concept (n, dim), as `embed_labels` does it."""
+    made: dict[str, Array] = {}
+    if sentences:
+        wanted, unfinished = set(sentences), _Unfinished(directory, encoder)
+        for texts, vectors in _known_sentences(directory, encoder, unfinished):
+            made.update((text, vector) for text, vector in zip(texts, vectors, strict=True) if text in wanted)
+        missing = sorted(wanted.difference(made), key=lambda text: (len(text), text))
+        _embed_sentences(missing, made, encoder, unfinished, progress)
+    return np.stack([made[text] for text in sentences]) if sentences else np.empty((0, encoder.dim), np.float32)
+
+
+def _known_sentences(
+    directory: IndexDirectory, encoder: Encoder, unfinished: _Unfinished
+) -> Iterator[tuple[Iterable[str], Array]]:
+    """Yield texts and their vectors by this encoder: of interrupted builds first, then of the newest version."""
+    for texts, vectors in unfinished.parts():
+        if not _coarser(vectors.dtype, np.float32):
+            yield texts, vectors
+    for _, _, about in itertools.islice(_versions(directory, encoder), 1):
+        yield about.texts, about.vectors
+
+
+def _embed_sentences(
+    missing: Sequence[str],
+    made: dict[str, Array],
+    encoder: Encoder,
+    unfinished: _Unfinished,
+    progress: Progress,
+) -> None:
+    for start in range(0, len(missing), _SLICE):
+        progress("embedding descriptions", start, len(missing))
+        part = missing[start : start + _SLICE]
+        vectors = encoder.encode(part)
+        made.update(zip(part, vectors, strict=True))
+        if len(missing) > _SLICE:
+            unfinished.keep(part, vectors)
+    if missing:
+        progress("embedding descriptions", len(missing), len(missing))
 
 
 def _versions(directory: IndexDirectory, encoder: Encoder) -> Iterator[tuple[LabelTable, RowVectors, About]]:

@@ -19,7 +19,7 @@ def sure_of(scores: Floats, kinds: npt.NDArray[np.uint8], preferred: Flags, foun
     """Return the probability that each candidate is the concept meant, of those of its kind.
 
     Args:
-        scores: cosines of each title's nearest concepts, (n, m), best first.
+        scores: of each title's nearest concepts, (n, m), best first; 1 for a label that is the title.
         kinds: of the concepts, (n, m).
         preferred: whether each one's nearest label is its preferred one, (n, m).
         found: where there is a concept, (n, m); where not, nothing of the others counts.

@@ -50,7 +50,7 @@ class Hit(_Answer):
 
     rank: int = Field(ge=1)
     score: float = Field(
-        description="-1 to 1, higher is better; 1 for what was typed. By meaning alone, else: the cosine."
+        description="-1 to 1, higher is better; 1 for what was typed, by meaning alone otherwise the cosine."
     )
     uri: str
     kind: KindName

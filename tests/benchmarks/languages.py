@@ -50,10 +50,9 @@ def main() -> None:
     def rows(sets: dict[str, RetrievalSet]) -> None:
         figures = []
         for name, asked in sets.items():
-            both_ways = (asked.labels_only(), asked)
-            figures.append(
-                [evaluate_retrieval(encoder, one).metrics["mrr"] for one in both_ways for encoder in encoders]
-            )
+            labels = [evaluate_retrieval(encoder, asked.labels_only()) for encoder in encoders]
+            described = [evaluate_retrieval(encoder, asked, typed_first=True) for encoder in encoders]
+            figures.append([found.metrics["mrr"] for found in (*labels, *described)])
             row(name, len(asked), figures[-1])
         row(f"mean of {len(sets)}", sum(map(len, sets.values())), np.mean(figures, axis=0).tolist())
 

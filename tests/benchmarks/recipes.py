@@ -79,7 +79,8 @@ def measures(shared: Path) -> Callable[..., Figures]:
 
     def measure(encoder: Encoder, mode: Mode = "meaning", labels_only: bool = True) -> Figures:
         def ranked(one: RetrievalSet) -> Mapping[str, float]:
-            return evaluate_retrieval(encoder, one.labels_only() if labels_only else one, mode=mode).metrics
+            asked = one.labels_only() if labels_only else one
+            return evaluate_retrieval(encoder, asked, mode=mode, typed_first=not labels_only).metrics
 
         found = {f"STS {name}": float(evaluate_sts(encoder, pairs).metrics["pearson"]) for name, pairs in sts.items()}
         melo = {name: ranked(one) for name, one in sets.items()}

@@ -52,8 +52,8 @@ def main() -> None:
     add_json_option(parser)
     arguments = parser.parse_args()
     opened = JobSearch.open(arguments.index).opened
-    taxonomy = unpack_taxonomy(opened.labels, Source("t", "1", "benchmark"))
-    vector_of = dict(zip(opened.labels.texts, opened.vectors.embeddings, strict=True))
+    taxonomy = unpack_taxonomy(opened.labels, opened.about, Source("t", "1", "benchmark"))
+    vector_of = dict(zip(_rows(opened.labels), opened.vectors.embeddings, strict=True))
     linked = sorted({relation.occupation_uri for relation in taxonomy.relations})
     print(f"{len(linked)} occupations with {len(taxonomy.relations)} relations")
     titles = list(_title_cases(taxonomy, opened, vector_of, linked))
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _title_cases(
-    taxonomy: Taxonomy, opened: IndexVersion, vector_of: dict[str, Embeddings], linked: Sequence[str]
+    taxonomy: Taxonomy, opened: IndexVersion, vector_of: dict[tuple[str, str], Embeddings], linked: Sequence[str]
 ) -> Iterator[tuple[Callable[[], list[Recommendation]], dict[str, float]]]:
     """Yield (call, gain by skill) for each label of each held-out occupation."""
     order = list(linked)
@@ -105,7 +105,7 @@ def _title_cases(
 
 
 def _skill_cases(
-    taxonomy: Taxonomy, opened: IndexVersion, vector_of: dict[str, Embeddings], linked: Sequence[str]
+    taxonomy: Taxonomy, opened: IndexVersion, vector_of: dict[tuple[str, str], Embeddings], linked: Sequence[str]
 ) -> Iterator[tuple[Callable[[], list[Recommendation]], str]]:
     """Yield (call, the right occupation) with skills whose relation to it is not in the index."""
     draw = random.Random(SEED)
@@ -121,11 +121,16 @@ def _skill_cases(
         yield (lambda skills=skills: engine.recommend_titles(skills, K)), uri
 
 
-def _engine(taxonomy: Taxonomy, opened: IndexVersion, vector_of: dict[str, Embeddings]) -> JobSearch:
+def _engine(taxonomy: Taxonomy, opened: IndexVersion, vector_of: dict[tuple[str, str], Embeddings]) -> JobSearch:
     labels = LabelTable(pack_labels(taxonomy))
-    embeddings = np.stack([vector_of[label] for label in labels.texts])
+    embeddings = np.stack([vector_of[row] for row in _rows(labels)])
     vectors = Vectors.build(embeddings, find_type("pq", len(embeddings), opened.vectors.dim))
     return JobSearch(IndexDirectory(Path("benchmark")), replace(opened, labels=labels, vectors=vectors))
+
+
+def _rows(labels: LabelTable) -> Iterator[tuple[str, str]]:
+    """Yield the URI and the label of each row: what a concept is about is in its labels' vectors."""
+    return ((labels.uris[number], label) for number, label in zip(labels.concept_of, labels.texts, strict=True))
 
 
 def _judge_skills(call: Callable[[], list[Recommendation]], gains: dict[str, float]) -> tuple[float, float]:

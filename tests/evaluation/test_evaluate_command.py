@@ -172,6 +172,24 @@ def test_melo_has_what_the_taxonomy_says_of_its_concepts(
         assert names == [f"{name}, with descriptions", name]
 
 
+def test_retrieval_puts_what_was_typed_first_as_searching_does(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what its description is about, a label is farther from itself than another spelling is."""
+    told = [replace(concept, description="Quite another thing, zzz.") for concept in KITCHEN.concepts]
+    store_taxonomy(Taxonomy.of(KITCHEN.source, told))
+    melo = tmp_path / "melo"
+    (melo / "queries.tsv").write_text("Q1\tcook the potatoes\nQ2\tnurse the patients\n")
+    (melo / "corpus_elements.tsv").write_text(
+        "C1\tcook the potatoes\nC2\tnurse the patients\nC3\tcook the potatoes x\nC4\tnurse the patients x\n"
+    )
+    (melo / "concept_mapping.tsv").write_text("C1\turn:cook\nC2\turn:nurse\n")
+    assert as_json(capsys, "retrieval", "melo")["metrics"]["mrr"] == 1
+    monkeypatch.setattr("jobsearch.evaluation.retrieval._spelled", lambda retrieval: {})
+    assert as_json(capsys, "retrieval", "melo")["metrics"]["mrr"] == 0.5
+    assert as_json(capsys, "retrieval", "melo", "--labels-only")["metrics"]["mrr"] == 1
+
+
 def test_retrieval_by_no_known_mode(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = evaluate(capsys, "retrieval", "melo", "--mode", "letters", code=2)
     assert out == ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from brute_force import ESCO, SOURCE, by_vector, engine_of, occupation, skill, version_of
+from brute_force import ESCO, SOURCE, BruteForce, by_vector, engine_of, made_up, occupation, skill, version_of
 from encoders import HashEncoder, Wrapped
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +19,9 @@ from jobsearch.encoder.protocol import Embeddings
 from jobsearch.engine import JobSearch
 from jobsearch.errors import IndexCorruptError, IndexingError
 from jobsearch.filters import Filter
-from jobsearch.index.about import ABOUT as ABOUT_WEIGHT
-from jobsearch.index.about import About, described, undescribed
-from jobsearch.index.build import build_index, edit_index
+from jobsearch.index import embedding
+from jobsearch.index.about import SENTENCE, About, described, undescribed
+from jobsearch.index.build import Options, build_index, edit_index
 from jobsearch.index.check import check_version
 from jobsearch.index.edits import Edit
 from jobsearch.index.manifest import ABOUT, MANIFEST, Manifest, describe_files
@@ -30,8 +31,9 @@ from jobsearch.index.vectors import Vectors
 from jobsearch.index.versions import IndexDirectory
 from jobsearch.lexical.fusion import Mode
 from jobsearch.matching.matcher import Matcher
+from jobsearch.searcher import Searcher
 from jobsearch.taxonomy.about import first_sentence, sentences_about
-from jobsearch.taxonomy.model import Concept, Taxonomy
+from jobsearch.taxonomy.model import Concept, Relation, Taxonomy
 
 BAKER = occupation("baker", "baker", "bread maker", about="Bakers bake bread at night. They rise early.")
 NURSE = occupation("nurse", "nurse", "carer")
@@ -124,7 +126,7 @@ def test_a_description_lifts_its_concept(mode: Mode) -> None:
             label, sentence = (
                 np.array(vectors[name]) for name in (hit.label, {"one": one, "two": two}[hit.label] or "-")
             )
-            together = label + ABOUT_WEIGHT * sentence / max(np.linalg.norm(sentence), 1e-9)
+            together = label + SENTENCE * sentence / max(np.linalg.norm(sentence), 1e-9)
             assert hit.cosine == pytest.approx(together[0] / np.linalg.norm(together), abs=1e-6)
         return {hit.label: hit.score for hit in hits}
 
@@ -160,12 +162,65 @@ def test_a_label_that_was_typed_comes_first_whatever_its_description_says(mode: 
         for k in (1, 3):
             first, *others = engine.search(query, k, mode=mode)
             assert (first.label, first.matched_label, first.score, first.matched_by) == ("two", "one", 1.0, "exact")
-            assert first.cosine == pytest.approx(1 / np.hypot(1, ABOUT_WEIGHT), abs=1e-6)
+            assert first.cosine == pytest.approx(1 / np.hypot(1, SENTENCE), abs=1e-6)
             assert len(others) == k - 1
             assert all(hit.matched_by != "exact" and hit.score < 1 for hit in others)
     without = engine.search("one", 3, where=Filter(excluded=[concepts[0].uri]), mode=mode)
     assert len(without) == 3
     assert all(hit.matched_by != "exact" for hit in without)
+
+
+@pytest.mark.parametrize("name", ["flat", "pq", "sq8", "hnsw", "compact"])
+def test_what_was_typed_comes_first_in_any_type_of_index(tmp_path: Path, name: str) -> None:
+    taxonomy = made_up(described=True)
+    build_index(taxonomy, HashEncoder(), IndexDirectory(tmp_path / "jobs"), options=Options(name))
+    engine = JobSearch.open(tmp_path / "jobs")
+    truth = BruteForce(taxonomy, HashEncoder())
+    labels = [label for _, label, _ in taxonomy.labels()][::9]
+    for label, hits in zip(labels, engine.search_many([*labels, "bread"], 3, mode="meaning"), strict=False):
+        assert (hits[0].score, hits[0].matched_by, hits[0].matched_label) == (1.0, "exact", label)
+        rows = [row for row, (c, text, _) in enumerate(truth.rows) if (c.uri, text) == (hits[0].uri, label)]
+        assert any(hits[0].cosine == pytest.approx(truth.cosines(label)[row], abs=1e-3) for row in rows)
+
+
+def test_vectors_of_what_was_typed_are_read_once_a_batch() -> None:
+    """Each reading is a question to the database where the vectors are in one."""
+    engine = engine_of(made_up(described=True), HashEncoder())
+    inner, reads = engine.opened.vectors, []
+
+    class Embedded:
+        def __getitem__(self, rows: Any) -> Embeddings:
+            reads.append(rows)
+            return inner.embeddings[rows]
+
+    class Noticed:
+        embeddings = Embedded()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+        def __len__(self) -> int:
+            return len(inner)
+
+    typed = list(engine.opened.labels.texts)
+    searcher = Searcher(replace(engine.opened, vectors=Noticed()))
+    hits = searcher.search([*typed[:40], "bread"], 3, "all", Filter(), "meaning")
+    assert sum(one.matched_by == "exact" for own in hits for one in own) >= 40
+    assert len(reads) == 1
+    searcher.search(["bread", "water"], 3, "all", Filter(), "meaning")
+    assert len(reads) == 1
+
+
+def test_what_is_named_comes_first_in_recommendations() -> None:
+    vectors = {"one": [1.0, 0, 0], "odd": [0, 1.0, 0], "near": [1.0, 0, 0.1], "a": [0, 1.0, 1.0], "b": [0, 1.0, -1.0]}
+    concepts = [occupation("1", "one", about="odd"), occupation("2", "near"), skill("a", "a"), skill("b", "b")]
+    relations = [
+        Relation(concepts[0].uri, concepts[2].uri, "essential"),
+        Relation(concepts[1].uri, concepts[3].uri, "essential"),
+    ]
+    engine = engine_of(Taxonomy.of(SOURCE, concepts, relations=relations), by_vector(vectors))
+    assert [hit.label for hit in engine.recommend_skills("one", 2)] == ["a", "b"]
+    assert [hit.label for hit in engine.recommend_titles(["a"], 1)] == ["one"]
 
 
 def test_titles_are_matched_with_descriptions_too() -> None:
@@ -192,7 +247,7 @@ def test_an_index_has_them_and_answers_as_one_in_memory(tmp_path: Path) -> None:
     labels = [label for _, label, _ in JOBS.labels()]
     vectors = dict(zip(labels, version.vectors.embeddings, strict=True))
     one, other = HashEncoder().encode(["bread maker", "Bakers bake bread at night."])
-    together = one + ABOUT_WEIGHT * other
+    together = one + SENTENCE * other
     assert vectors["bread maker"] == pytest.approx(together / np.linalg.norm(together), abs=1e-6)
     assert vectors["carer"] == pytest.approx(HashEncoder().encode(["carer"])[0], abs=1e-6)
 
@@ -242,6 +297,26 @@ def test_a_rebuild_embeds_what_is_new_alone(tmp_path: Path) -> None:
     assert np.allclose(version.about.vectors[0], other.encode(["Bakers bake bread at night."])[0])
 
 
+def test_an_interrupted_build_keeps_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "_SLICE", 20)
+    taxonomy, directory = made_up(described=True), IndexDirectory(tmp_path / "jobs")
+    sentences = set(sentences_about(taxonomy).values())
+    assert len(sentences) > 40
+
+    def encode(texts: Sequence[str]) -> Embeddings:
+        if sentences.isdisjoint(texts):
+            raise KeyboardInterrupt  # at the first labels
+        return HashEncoder().encode(texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_index(taxonomy, Wrapped(HashEncoder(), encode=encode), directory)
+    encoder, seen = counting(HashEncoder())
+    version = build_index(taxonomy, encoder, directory)
+    assert sentences.isdisjoint(seen)
+    check_version(version)
+    assert not (tmp_path / "jobs" / "unfinished").exists()
+
+
 # --- what must not pass ------------------------------------------------------------------------------------------
 
 
@@ -254,7 +329,7 @@ def test_sentences_that_are_not_embedded_as_they_should_be() -> None:
     counts = {"labels": len(version.labels), "concepts": version.labels.concepts()}
     version = replace(version, manifest=replace(version.manifest, counts=counts))
     assert check_version(version) == 5
-    built = About.build(sentences_about(JOBS), version.labels, HashEncoder())
+    built = About.build(sentences_about(JOBS), version.labels, HashEncoder().encode)
     bare = version_of(
         Taxonomy.of(SOURCE, [replace(concept, description=None) for concept in JOBS.concepts]), HashEncoder()
     )
@@ -298,7 +373,7 @@ def test_a_file_that_does_not_fit_is_refused_whatever_its_checksum(
 ) -> None:
     directory = IndexDirectory(tmp_path / "jobs")
     version = build_index(JOBS, HashEncoder(64), directory)
-    built = About.build(sentences_about(JOBS), version.labels, HashEncoder(64))
+    built = About.build(sentences_about(JOBS), version.labels, HashEncoder(64).encode)
     path = directory.version_path("0001")
     (path / ABOUT).unlink()
     save_file(change(built), path / ABOUT)

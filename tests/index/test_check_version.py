@@ -36,7 +36,7 @@ def version_with(vectors: Vectors, encoder: Encoder, labels: LabelTable = NUMBER
     counts = {"labels": len(labels), "concepts": labels.concepts()}
     manifest = replace(manifest_of(encoder.dim, recall=recall), counts=counts)
     words = Words(Words.build(list(labels.texts)))
-    about = About(About.build({}, labels, encoder))
+    about = About(About.build({}, labels, encoder.encode))
     return IndexVersion("t", "0001", manifest, vectors, labels, encoder, words, about)
 
 

@@ -253,7 +253,8 @@ def test_single_precision_is_rounded_as_it_is_read() -> None:
 TURN = np.linalg.qr(np.random.default_rng(0).standard_normal((DIM, DIM)))[0].astype(np.float32)
 # Turned one by one: on some processors BLAS rounds a row by its place among the others.
 ENCODER = Wrapped(
-    HashEncoder(DIM), encode=lambda texts: np.array([row @ TURN for row in HashEncoder(DIM).encode(texts)])
+    HashEncoder(DIM),
+    encode=lambda texts: np.array([row @ TURN for row in HashEncoder(DIM).encode(texts)], "f4").reshape(-1, DIM),
 )
 WORDS = ("sales", "night", "steel", "water", "team", "crane", "garden", "school", "law", "bread", "train")
 # 1,331: as many as 32 cells need.

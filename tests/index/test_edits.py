@@ -211,7 +211,7 @@ def test_what_an_index_holds_can_be_indexed_again(small_taxonomy: Taxonomy, made
         "small, edited": edited(small_taxonomy, Edit("add", "urn:x", "X", isco_group="1111"), Edit("remove", COOK)),
     }[made]
     before = pack_labels(taxonomy)
-    nothing = About(About.build({}, LabelTable(before), HashEncoder()))
+    nothing = About(About.build({}, LabelTable(before), HashEncoder().encode))
     after = pack_labels(unpack_taxonomy(LabelTable(before), nothing, SOURCE))
     assert before.keys() == after.keys()
     for column, expected in before.items():

@@ -41,12 +41,12 @@ def test_they_are_those_of_one_title_at_a_time(
 
 
 def test_the_formula_of_a_search_by_meaning() -> None:
-    """By hand: of 0.8 and 0.7 the better one has 1 / (1 + exp(-1.65)) of what the logistic function gives 0.8."""
-    assert (CALIBRATIONS["meaning"].offset, CALIBRATIONS["meaning"].sharpness) == (-4.35, 16.5)
+    """By hand: of 0.8 and 0.7 the better one has 1 / (1 + exp(-1.56)) of what the logistic function gives 0.8."""
+    assert (CALIBRATIONS["meaning"].offset, CALIBRATIONS["meaning"].sharpness) == (-4.4, 15.6)
     flags = np.ones((1, 2), np.bool_)
     found = sure_of(np.array([[0.8, 0.7]]), np.zeros((1, 2), np.uint8), flags, flags, more=False)
-    first = 1 / (1 + np.exp(-1.65)) / (1 + np.exp(4.35 - 5.75 * 0.8))
-    assert found == pytest.approx(np.array([[first, first * np.exp(-1.65)]]))
+    first = 1 / (1 + np.exp(-1.56)) / (1 + np.exp(4.4 - 6.2 * 0.8))
+    assert found == pytest.approx(np.array([[first, first * np.exp(-1.56)]]))
 
 
 @pytest.mark.parametrize(
