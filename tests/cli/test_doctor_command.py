@@ -142,6 +142,7 @@ def test_tuned_encoders(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

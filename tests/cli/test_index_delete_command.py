@@ -67,6 +67,7 @@ def test_at_a_terminal_it_asks(home: Path, own: Path, answer: str, gone: bool) -
     assert ("is deleted" if gone else "Nothing was deleted.") in asking.shown
 
 
+@pytest.mark.slow
 def test_what_is_interrupted_before_an_answer_stays(home: Path, own: Path) -> None:
     with terminal(home, "index", "delete", own.name) as asking:
         asking.wait_for("Delete it? [y/N]")

@@ -341,6 +341,7 @@ def test_a_file_of_another_shape_is_not_taken_for_the_vectors(path: Path, tmp_pa
 # --- vectors that are too large for the memory -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flat", "sq8", "compact"])
 def test_an_index_is_the_same_where_the_vectors_of_its_build_are_in_a_file(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -402,6 +403,7 @@ def test_a_file_that_may_not_grow_so_large_is_a_storage_error(directory: Path, m
 # --- vectors of an earlier version -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "taken"),
     [("compact", "compact", True), ("flat", "compact", True), ("compact", "flat", False), ("flat", "sq8", True)],

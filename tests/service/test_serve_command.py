@@ -56,6 +56,7 @@ def mapped_files(process: Process) -> str:
 # --- a whole life ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_serves_logs_and_lets_requests_finish_when_it_is_told_to_end(service_home: Path) -> None:
     with Process(service_home, *PAIR) as process, process.client("comparison_ready") as client:
         assert client.url.startswith("http://127.0.0.1:")
