@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from jobsearch.encoder.protocol import Embeddings
 from jobsearch.errors import QueryError
 from jobsearch.filters import Filter
 from jobsearch.hits import KIND_FILTERS, Hit, one_kind
-from jobsearch.index.concepts import Found, nearest_concepts
+from jobsearch.index.concepts import Exact, Found, nearest_concepts
 from jobsearch.index.fused import Fused, fused_concepts
 from jobsearch.index.labels import LabelTable
 from jobsearch.index.reader import IndexVersion
@@ -76,7 +76,7 @@ class Searcher:
         opened, labels = self.opened, self.opened.labels
         wide = looked_at(k, kind, labels.concepts(kind))
         vectors, exact = opened.encoder.encode(typed), labels.spelled.find(typed)
-        every = nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where), typed=typed)
+        every = nearest_concepts(opened.vectors, labels, vectors, wide, self.rows(kind, where), exact=exact)
         cosines = self._cosines_of(exact, every, vectors)
         for query, found in enumerate(every):
             rows = [row for _, row in found]
@@ -94,7 +94,7 @@ class Searcher:
             ]
 
     def _cosines_of(
-        self, exact: Mapping[int, npt.NDArray[np.int64]], found: Sequence[Sequence[Found]], vectors: Embeddings
+        self, exact: Exact, found: Sequence[Sequence[Found]], vectors: Embeddings
     ) -> dict[tuple[int, int], float]:
         """Return the cosine of each query with what was found as what was typed, by query and row: read all at once."""
         pairs = [(query, row) for query, rows in exact.items() for _, row in found[query] if row in rows]
@@ -147,11 +147,12 @@ class Searcher:
         return nearest_concepts(vectors, self.opened.labels, mean / np.linalg.norm(mean), k, rows, least)[0]
 
     def nearest(
-        self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter, typed: Sequence[str] | None = None
+        self, vectors: Embeddings, k: int, kind: Kind | None, where: Filter, typed: Sequence[str] = ()
     ) -> list[list[Found]]:
         """Find the k concepts nearest to each vector, as (score, row of the label); labels that are `typed` first."""
-        rows = self.rows(kind, where)
-        return nearest_concepts(self.opened.vectors, self.opened.labels, vectors, k, rows, where.least, typed)
+        labels, rows = self.opened.labels, self.rows(kind, where)
+        exact = labels.spelled.find(typed)
+        return nearest_concepts(self.opened.vectors, labels, vectors, k, rows, where.least, exact)
 
     def hits(self, entries: Iterable[Found]) -> list[Hit]:
         """Turn (cosine, row), found for no query, into hits, ranked in the order given."""

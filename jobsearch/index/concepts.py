@@ -6,7 +6,8 @@ A label that is what was typed comes first, with a score of 1, whatever its vect
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from jobsearch.index.vectors import RowNumbers, RowVectors, Scores
 # A concept by its best label: (score, row of the label).
 Found = tuple[float, int]
 Floats = npt.NDArray[np.float64]
+Exact = Mapping[int, RowNumbers]
 _LEAST_FETCHED = 32
 # Queries that are folded sooner one by one than all at once.
 _FEW = 4
@@ -32,7 +34,7 @@ def nearest_concepts(
     k: int,
     rows: Rows,
     min_score: float = -2.0,
-    typed: Sequence[str] | None = None,
+    exact: Exact = MappingProxyType({}),
 ) -> list[list[Found]]:
     """Find the k nearest concepts of each query, fetching more labels until k are certain.
 
@@ -42,14 +44,14 @@ def nearest_concepts(
         k: concepts wanted.
         rows: the rows that may be found.
         min_score: score below which a label is not found.
-        typed: what the queries are the vectors of; None: nothing that a label could be.
+        exact: rows of the labels that queries are, by the query's place (`spelling.Spellings.find`).
 
     Returns:
         For each query k concepts, or fewer only where fewer are left by `rows` and `min_score`; best first, equal
         scores ordered by preferred label, then by the table's order. An approximate index may miss some and put the
         next ones in their place; scores are always exact.
     """
-    scores, numbers = nearest_rows(vectors, labels, queries, k, rows, min_score, typed)
+    scores, numbers = nearest_rows(vectors, labels, queries, k, rows, min_score, exact)
     return [
         [(score, row) for score, row in zip(own_scores, own_rows, strict=True) if row >= 0]
         for own_scores, own_rows in zip(scores.tolist(), numbers.tolist(), strict=True)
@@ -63,7 +65,7 @@ def nearest_rows(
     k: int,
     rows: Rows,
     min_score: float = -2.0,
-    typed: Sequence[str] | None = None,
+    exact: Exact = MappingProxyType({}),
 ) -> tuple[Floats, RowNumbers]:
     """Find the k nearest concepts of each query (see `nearest_concepts`), as arrays.
 
@@ -95,7 +97,7 @@ def nearest_rows(
         found_scores[open_queries[done]] = best_scores[done]
         found_rows[open_queries[done]] = best_rows[done]
         open_queries, count = open_queries[~done], count * 4
-    for query, spelled in ({} if typed is None else labels.spelled.find(typed)).items():
+    for query, spelled in exact.items():
         _put_first(labels, spelled[rows.have(spelled)], found_scores[query], found_rows[query])
     return found_scores, found_rows
 

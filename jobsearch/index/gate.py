@@ -53,7 +53,8 @@ class Gate:
         labels = version.labels
         k = min(AT, labels.concepts())
         vectors = version.encoder.encode(queries)
-        hits = nearest_concepts(version.vectors, labels, vectors, k, Rows.between(0, len(labels)), typed=queries)
+        every, exact = Rows.between(0, len(labels)), labels.spelled.find(queries)
+        hits = nearest_concepts(version.vectors, labels, vectors, k, every, exact=exact)
         uris = {
             query: {labels.uris[int(labels.concept_of[row])] for _, row in entries}
             for query, entries in zip(queries, hits, strict=True)

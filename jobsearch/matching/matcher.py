@@ -256,7 +256,8 @@ class Matcher:
     def _nearest(self, titles: Sequence[str], vectors: Embeddings) -> Answers:
         """Find the hits of some vectors among the concepts that share the probability, however high hits must score."""
         labels = self.opened.labels
-        scores, rows = nearest_rows(self.opened.vectors, labels, vectors, self._wide, self._rows, typed=titles)
+        exact = labels.spelled.find(titles)
+        scores, rows = nearest_rows(self.opened.vectors, labels, vectors, self._wide, self._rows, exact=exact)
         found = rows >= 0
         kinds, preferred = labels.kinds(labels.concept_of[rows]), labels.preferred[rows]
         sure = sure_of(scores, kinds, preferred, found, self._wide < self._concepts)
